@@ -4,13 +4,20 @@ namespace lamina {
 
 std::string_view to_string(ErrorKind kind) noexcept {
   switch (kind) {
-    case ErrorKind::DimensionMismatch: return "DimensionMismatch";
-    case ErrorKind::InvalidOperation: return "InvalidOperation";
-    case ErrorKind::ConversionError: return "ConversionError";
-    case ErrorKind::IndexOutOfBounds: return "IndexOutOfBounds";
-    case ErrorKind::ParseError: return "ParseError";
-    case ErrorKind::IoError: return "IoError";
-    case ErrorKind::Unsupported: return "Unsupported";
+    case ErrorKind::DimensionMismatch:
+      return "DimensionMismatch";
+    case ErrorKind::InvalidOperation:
+      return "InvalidOperation";
+    case ErrorKind::ConversionError:
+      return "ConversionError";
+    case ErrorKind::IndexOutOfBounds:
+      return "IndexOutOfBounds";
+    case ErrorKind::ParseError:
+      return "ParseError";
+    case ErrorKind::IoError:
+      return "IoError";
+    case ErrorKind::Unsupported:
+      return "Unsupported";
   }
   return "unknown";
 }

@@ -15,6 +15,8 @@ void parallel_for(Index n, Index grain, FunctionRef<void(Index, Index)> body) {
   }
 }
 
-int num_threads() { return 1; }
+int num_threads() {
+  return 1;
+}
 
 }  // namespace lamina

@@ -11,6 +11,8 @@ using Index = std::int64_t;
 inline constexpr int kMaxRank = 8;
 
 /// a / b rounded up, for a >= 0 and b > 0.
-[[nodiscard]] constexpr Index ceil_div(Index a, Index b) noexcept { return (a + b - 1) / b; }
+[[nodiscard]] constexpr Index ceil_div(Index a, Index b) noexcept {
+  return (a + b - 1) / b;
+}
 
 }  // namespace lamina
