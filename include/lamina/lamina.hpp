@@ -1,0 +1,10 @@
+#pragma once
+
+// Everything.
+
+#include "lamina/core/error.hpp"
+#include "lamina/core/function_ref.hpp"
+#include "lamina/core/index.hpp"
+#include "lamina/core/memory.hpp"
+#include "lamina/core/parallel.hpp"
+#include "lamina/core/simd.hpp"
