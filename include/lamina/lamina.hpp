@@ -2,9 +2,13 @@
 
 // Everything.
 
+#include "lamina/core/array.hpp"
 #include "lamina/core/error.hpp"
 #include "lamina/core/function_ref.hpp"
 #include "lamina/core/index.hpp"
 #include "lamina/core/memory.hpp"
 #include "lamina/core/parallel.hpp"
+#include "lamina/core/shape.hpp"
 #include "lamina/core/simd.hpp"
+#include "lamina/core/view.hpp"
+#include "lamina/nn/types.hpp"
