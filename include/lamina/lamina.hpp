@@ -11,4 +11,5 @@
 #include "lamina/core/shape.hpp"
 #include "lamina/core/simd.hpp"
 #include "lamina/core/view.hpp"
+#include "lamina/nn/simd_info.hpp"
 #include "lamina/nn/types.hpp"
