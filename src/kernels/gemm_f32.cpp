@@ -1,0 +1,59 @@
+#include "kernels/gemm.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/gemm_f32.cpp"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+#include "kernels/gemm-inl.hpp"
+#include "kernels/gemm_pack-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::kernels {
+namespace HWY_NAMESPACE {
+
+GemmTiling TilingF32() {
+  return Tiling<float>();
+}
+void BlockF32(const GemmBlock<float>& block) {
+  Block(block);
+}
+void PackF32(const GemmPack<float>& pack) {
+  constexpr Index kRows = kTileRows;
+  if (pack.panel == kRows) {
+    PackPanels<kRows>(pack);
+  } else {
+    PackPanels<kTileVectors* static_cast<Index>(hn::MaxLanes(hn::ScalableTag<float>()))>(pack);
+  }
+}
+void GemvF32(const GemvArgs<float>& args) {
+  Gemv(args);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace lamina::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace lamina::kernels {
+
+HWY_EXPORT(TilingF32);
+HWY_EXPORT(BlockF32);
+HWY_EXPORT(PackF32);
+HWY_EXPORT(GemvF32);
+
+template <>
+GemmTiling gemm_tiling<float>() {
+  return HWY_DYNAMIC_DISPATCH(TilingF32)();
+}
+void gemm_block(const GemmBlock<float>& block) {
+  HWY_DYNAMIC_DISPATCH(BlockF32)(block);
+}
+void gemm_pack(const GemmPack<float>& pack) {
+  HWY_DYNAMIC_DISPATCH(PackF32)(pack);
+}
+void gemv(const GemvArgs<float>& args) {
+  HWY_DYNAMIC_DISPATCH(GemvF32)(args);
+}
+
+}  // namespace lamina::kernels
+#endif
