@@ -5,8 +5,8 @@ Usage: check_snippets.py ROOT OUTPUT_FOLDER
        check_snippets.py --self-test
 
 Prints the generated sources, separated by semicolons. One document gives one source; a ```cpp block in it becomes
-one function, with <lamina/lamina.hpp> included and namespace lamina in use. A block that has its own main()
-becomes a source of its own. All of them are called by one test program, and none may throw.
+one function, with <lamina/lamina.hpp> included and namespace lamina in use. main.cpp calls them all; none may throw.
+A block that has its own main() becomes a program of its own, program_*.cpp; compile_*.cpp if it is not to be run.
 
 A block may be preceded by comments that a reader does not see:
 
@@ -24,7 +24,7 @@ import tempfile
 
 OPEN = re.compile(r"^( *)```[ ]*(cpp|c\+\+|cxx)[ \t]*$")
 DIRECTIVE = re.compile(r"^\s*<!--\s*snippet:\s*(\w+)\b\s*(.*?)\s*-->\s*$")
-MAIN = re.compile(r"^int main\(([^)]*)\)", re.MULTILINE)
+MAIN = re.compile(r"^int main\(", re.MULTILINE)
 DIRECTIVES = {"given", "continue", "compile", "declarations", "skip"}
 
 
@@ -95,13 +95,9 @@ def sources_of(document, blocks):
         where = f'#line {block.line} "{document}"'
         name = f"snippet_{stem}_{number}"
         code = "\n".join(block.code)
-        main = MAIN.search(code)
-        if main:
-            programs[f"{stem}_{number}.cpp"] = f"#define main {name}_main\n{where}\n{code}\n"
-            if not block.has("compile"):
-                if main[1].strip():
-                    sys.exit(f"{document}:{block.line}: a snippet's main() takes no arguments, or is not run")
-                calls.append((f"{name}_main", f"{document}:{block.line}", True))
+        if MAIN.search(code):
+            kind = "compile" if block.has("compile") else "program"
+            programs[f"{kind}_{stem}_{number}.cpp"] = f"{where}\n{code}\n"
             continue
         top, rest = hoist(block)
         includes += [line for line in top if line not in includes]
@@ -117,7 +113,7 @@ def sources_of(document, blocks):
         body += [f"void {name}();", f"void {name}() {{", "using namespace lamina;", *block.given, where, *rest]
         open_scope = "}"
         if not block.has("compile"):
-            calls.append((name, f"{document}:{block.line}", False))
+            calls.append((name, f"{document}:{block.line}"))
     close()
     sources = dict(programs)
     if body:
@@ -126,13 +122,10 @@ def sources_of(document, blocks):
 
 
 def main_source(calls):
-    declarations = [f"{'int' if program else 'void'} {name}();" for name, _, program in calls]
-    table = []
-    for name, where, program in calls:
-        call = f"if ({name}() != 0) throw std::runtime_error(\"main() returns a failure\");" if program else f"{name}();"
-        table.append(f'      {{"{where}", [] {{ {call} }}}},')
+    declarations = [f"void {name}();" for name, _ in calls]
+    table = [f'      {{"{where}", {name}}},' for name, where in calls]
     return "\n".join([
-        "#include <cstdio>", "#include <exception>", "#include <stdexcept>", "#include <vector>", *declarations,
+        "#include <cstdio>", "#include <exception>", "#include <vector>", *declarations,
         "int main() {",
         "  struct Snippet {", "    const char* where;", "    void (*run)();", "  };",
         "  const std::vector<Snippet> snippets{", *table, "  };",
@@ -178,14 +171,14 @@ def self_test():
     sources, calls = sources_of("docs/A page.md", blocks_of("docs/A page.md", document))
     text = sources["docs_a_page_md.cpp"]
     expected = [
-        (set(sources), {"docs_a_page_md.cpp", "docs_a_page_md_7.cpp"}),
-        ([call[1] for call in calls], ["docs/A page.md:6", "docs/A page.md:31", "docs/A page.md:34"]),
+        (set(sources), {"docs_a_page_md.cpp", "program_docs_a_page_md_7.cpp"}),
+        ([call[1] for call in calls], ["docs/A page.md:6", "docs/A page.md:31"]),
         (text.count("#include"), 2),
         ("..." in text, False),
         (re.search(r"int n = 3;\n#line 19 .*\nauto z = n;\n}", text) is not None, True),
         (re.search(r"sqrt\(2\.0\);\n#line 12 .*\nauto y = x;\n}", text) is not None, True),
         ("\nf();" in text, True),
-        ("#define main snippet_docs_a_page_md_7_main" in sources["docs_a_page_md_7.cpp"], True),
+        (sources["program_docs_a_page_md_7.cpp"], '#line 34 "docs/A page.md"\nint main() {}\n'),
     ]
     failures = [f"expected {want!r}, got {got!r}" for got, want in expected if got != want]
     for bad in ["```cpp\nx", "<!-- snippet: skip -->\n```cpp\n```", "<!-- snippet: odd -->", "<!-- snippet: compile -->\ntext",

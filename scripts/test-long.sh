@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# The long tests: other sanitizers, instruction sets and compilers. Each is a build of its own, so this takes hours on a
+# small machine; scripts/test.sh is what a change has to pass.
+#
+# test-long.sh [--no-install] [--jobs N] [asan] [ubsan] [tsan] [scalar] [shared] [clang] [arm64]
+#
+#   asan, ubsan, tsan   the presets of that name
+#   scalar              no SIMD target but the baseline
+#   shared              liblamina.so with hidden visibility, as installed
+#   clang               clang 19
+#   arm64               cross-compiled, under qemu-user: NEON
+#
+# Without a name: all of them. Goes on after a failure and lists at the end what failed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+install=true
+jobs=$(nproc)
+names=()
+while (($# > 0)); do
+  case $1 in
+    --no-install) install=false ;;
+    --jobs) jobs=${2:?--jobs needs a number}; shift ;;
+    asan | ubsan | tsan | scalar | shared | clang | arm64) names+=("$1") ;;
+    -h | --help) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0"; exit 0 ;;
+    *) echo "test-long.sh: unknown test $1" >&2; exit 2 ;;
+  esac
+  shift
+done
+if ((${#names[@]} == 0)); then
+  names=(asan ubsan tsan scalar shared clang arm64)
+fi
+if $install; then
+  scripts/install-deps.sh --tests --cross
+fi
+source scripts/ccache.sh
+
+step() { echo; echo "== $* ($((SECONDS / 60)) min)"; }
+# build FOLDER CMAKE-ARGUMENTS...
+build() {
+  step "build in $1"
+  cmake -B "$1" "${launcher[@]}" "${@:2}" && cmake --build "$1" --parallel "$jobs"
+}
+# check FOLDER [COMMAND BEFORE CTEST...]
+check() {
+  step "test in $1"
+  "${@:2}" ctest --test-dir "$1" --output-on-failure --parallel "$jobs" --label-regex "unit|long"
+}
+
+failed=()
+for name in "${names[@]}"; do
+  folder=build/$name
+  case $name in
+    asan | ubsan | scalar) build "$folder" --preset "$name" && check "$folder" ;;
+    tsan)
+      # ThreadSanitizer cannot place its shadow memory where the kernel spreads addresses widely.
+      fixed=(setarch "$(uname -m)" --addr-no-randomize)
+      "${fixed[@]}" true 2>/dev/null || fixed=()
+      build "$folder" --preset tsan && check "$folder" "${fixed[@]}"
+      ;;
+    shared) build "$folder" --preset release -DBUILD_SHARED_LIBS=ON && check "$folder" ;;
+    clang) build "$folder" --preset release -DCMAKE_CXX_COMPILER=clang++-19 && check "$folder" ;;
+    arm64) build "$folder" --preset release -DCMAKE_TOOLCHAIN_FILE="$PWD/cmake/arm64.cmake" && check "$folder" ;;
+  esac || failed+=("$name")
+done
+echo
+if ((${#failed[@]} > 0)); then
+  echo "FAILED: ${failed[*]}"
+  exit 1
+fi
+echo "passed: ${names[*]}"
