@@ -11,5 +11,6 @@
 #include "lamina/core/shape.hpp"
 #include "lamina/core/simd.hpp"
 #include "lamina/core/view.hpp"
+#include "lamina/nn/linear.hpp"
 #include "lamina/nn/simd_info.hpp"
 #include "lamina/nn/types.hpp"

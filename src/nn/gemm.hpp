@@ -14,6 +14,7 @@
 #include "lamina/core/function_ref.hpp"
 #include "lamina/core/index.hpp"
 #include "lamina/core/memory.hpp"
+#include "lamina/core/shape.hpp"
 
 namespace lamina::nn::detail {
 
@@ -111,28 +112,15 @@ template <class T>
 void gemm(const GemmOperand<T>& a, const GemmOperand<T>& b, T* c, Index c_row_stride,
           Index c_col_stride, const GemmOptions<T>& options = {});
 
-/// `count` products; operand i starts i * batch_stride behind the first. A batch stride of 0 shares
-/// a factor (not C).
+/// Many products: one for each index below `extents`. A stride of 0 shares a factor; where C has
+/// stride 0 along an axis, the products along it are summed, in order.
 struct GemmBatch {
-  Index count = 1;
-  Index a_stride = 0, b_stride = 0, c_stride = 0;
+  Shape extents;
+  Strides a_strides, b_strides, c_strides;
 };
 
 template <class T>
 void gemm_batched(const GemmBatch& batch, const MatrixRef<T>& a, const MatrixRef<T>& b, T* c,
                   Index c_row_stride, Index c_col_stride, const GemmOptions<T>& options = {});
-
-extern template class PackedMatrix<float>;
-extern template class PackedMatrix<double>;
-extern template void gemm(const GemmOperand<float>&, const GemmOperand<float>&, float*, Index,
-                          Index, const GemmOptions<float>&);
-extern template void gemm(const GemmOperand<double>&, const GemmOperand<double>&, double*, Index,
-                          Index, const GemmOptions<double>&);
-extern template void gemm_batched(const GemmBatch&, const MatrixRef<float>&,
-                                  const MatrixRef<float>&, float*, Index, Index,
-                                  const GemmOptions<float>&);
-extern template void gemm_batched(const GemmBatch&, const MatrixRef<double>&,
-                                  const MatrixRef<double>&, double*, Index, Index,
-                                  const GemmOptions<double>&);
 
 }  // namespace lamina::nn::detail

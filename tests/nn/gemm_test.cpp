@@ -314,11 +314,10 @@ TYPED_TEST(Gemm, Batches) {
     const Matrix<T> b(size * count, size + 1, Layout::RowMajor, 9);
     Matrix<T> c(size * count, size + 1, Layout::RowMajor, 10);
     for (const bool shared : {false, true}) {
-      GemmBatch batch;
-      batch.count = count;
-      batch.a_stride = size * size;
-      batch.b_stride = shared ? 0 : size * (size + 1);
-      batch.c_stride = size * (size + 1);
+      const Index a_stride = size * size;
+      const Index b_stride = shared ? 0 : size * (size + 1);
+      const Index c_stride = size * (size + 1);
+      const GemmBatch batch{{count}, {a_stride}, {b_stride}, {c_stride}};
       MatrixRef<T> one_a = a.ref();
       one_a.rows = size;
       MatrixRef<T> one_b = b.ref();
@@ -328,10 +327,10 @@ TYPED_TEST(Gemm, Batches) {
         std::vector<T> expected(static_cast<std::size_t>(size * (size + 1)));
         MatrixRef<T> ai = one_a;
         MatrixRef<T> bi = one_b;
-        ai.data += i * batch.a_stride;
-        bi.data += i * batch.b_stride;
+        ai.data += i * a_stride;
+        bi.data += i * b_stride;
         gemm<T>(ai, bi, expected.data(), size + 1, 1);
-        EXPECT_TRUE(std::equal(expected.begin(), expected.end(), c.data() + i * batch.c_stride));
+        EXPECT_TRUE(std::equal(expected.begin(), expected.end(), c.data() + i * c_stride));
       }
     }
   }
