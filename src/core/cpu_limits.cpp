@@ -156,7 +156,7 @@ CgroupLimits cgroup_limits(const std::string& root) {
            {std::pair{"cpu", &read_cpu_v1}, std::pair{"memory", &read_memory_v1}}) {
         if (has_item(controllers, controller) && has_item(hierarchy.controllers, controller)) {
           visit_upwards(root, hierarchy, group,
-                        [&, read = read](const std::string& folder) { read(folder, limits); });
+                        [&, reader = read](const std::string& folder) { reader(folder, limits); });
         }
       }
     }
