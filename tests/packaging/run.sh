@@ -38,7 +38,7 @@ run_consumer() {
   local output
   output=$("$@") || fail "$1 returns $?: $output"
   echo "$output"
-  [[ $output == *"sum 21"* ]] || fail "$1 prints: $output"
+  [[ $output == *"sum 23; caught: "* ]] || fail "$1 prints: $output"
 }
 
 rm -rf "$scratch"
