@@ -29,7 +29,7 @@ PY
   echo "consumer's flags: $flags"
   for flag in $flags; do
     case $flag in
-      -std=c++20 | -std=gnu++20 | -O1 | -DLAMINA_STATIC_DEFINE) ;;
+      -std=c++20 | -std=gnu++20 | -O0 | -DLAMINA_STATIC_DEFINE) ;;
       *) fail "the flag $flag reaches the consumer" ;;
     esac
   done
@@ -43,7 +43,7 @@ run_consumer() {
 
 rm -rf "$scratch"
 mkdir -p "$scratch"
-common=(-G "$generator" -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_CXX_FLAGS=-O1 -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
+common=(-G "$generator" -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_CXX_FLAGS=-O0 -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
   -DCONSUMER_SOURCE="$here/consumer.cpp" ${launcher:+-DCMAKE_CXX_COMPILER_LAUNCHER="$launcher"})
 inside=(-DLAMINA_SCALAR_ONLY=ON -DLAMINA_INSTALL=ON)
 
