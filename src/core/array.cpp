@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
+#include <new>
 #include <type_traits>
 
 namespace lamina {
@@ -125,6 +127,13 @@ void flatten_nested(NestedSpan<T> list, const Shape& shape, int level, T*& out) 
 
 }  // namespace
 
+Index detail::checked_bytes(Index size, std::size_t element) {
+  if (static_cast<std::size_t>(size) > std::numeric_limits<std::ptrdiff_t>::max() / element) {
+    throw std::bad_alloc();
+  }
+  return size;
+}
+
 template <class T>
 void MutView<T>::fill(T value) const {
   if (this->size() == 0) {
@@ -145,6 +154,8 @@ void MutView<T>::fill(T value) const {
 
 template <class T>
 void MutView<T>::assign(const View<T>& source) const {
+  check(source.defined() && this->defined(), ErrorKind::InvalidOperation, "assign", "the ",
+        source.defined() ? "target" : "source", " is not defined");
   const View<T> same_shape = source.broadcast_to(this->shape());
   const Overlap how = overlap(same_shape, static_cast<const View<T>&>(*this));
   check(how != Overlap::Partial, ErrorKind::InvalidOperation, "assign",
@@ -184,11 +195,21 @@ Array<T> Array<T>::from_shape_vec(const Shape& shape, const std::vector<T>& valu
 template <class T>
 Array<T> Array<T>::arange(T start, T stop, T step) {
   check(step != T{}, ErrorKind::InvalidOperation, "arange", "step must not be 0");
-  const double count = std::ceil((static_cast<double>(stop) - static_cast<double>(start)) /
-                                 static_cast<double>(step));
-  check(count < 4611686018427387904.0, ErrorKind::InvalidOperation, "arange",
-        "start, stop and step give no finite number of elements");
-  Array array(Shape{count > 0 ? static_cast<Index>(count) : 0}, Uninitialized{});
+  Index count = 0;
+  if constexpr (std::is_floating_point_v<T>) {
+    const double exact = std::ceil((static_cast<double>(stop) - static_cast<double>(start)) /
+                                   static_cast<double>(step));
+    check(exact < 4611686018427387904.0, ErrorKind::InvalidOperation, "arange",
+          "start, stop and step give no finite number of elements");
+    count = exact > 0 ? static_cast<Index>(exact) : 0;
+  } else if ((step > T{}) ? start < stop : stop < start) {
+    // Unsigned, because the distance may exceed the signed range.
+    const auto bits = [](T value) { return static_cast<std::uint64_t>(value); };
+    const std::uint64_t distance = step > T{} ? bits(stop) - bits(start) : bits(start) - bits(stop);
+    const std::uint64_t stride = step > T{} ? bits(step) : 0 - bits(step);
+    count = static_cast<Index>((distance - 1) / stride) + 1;
+  }
+  Array array(Shape{count}, Uninitialized{});
   for (Index i = 0; i < array.size(); ++i) {
     array.data()[i] = static_cast<T>(start + static_cast<T>(i) * step);
   }
@@ -237,6 +258,7 @@ Array<T> concatenate(const std::vector<View<T>>& parts, int axis) {
   axis = normalize_axis(axis, shape.rank(), "concatenate");
   Index total = 0;
   for (const View<T>& part : parts) {
+    check(part.defined(), ErrorKind::InvalidOperation, "concatenate", "a part is not defined");
     Shape expected = shape;
     bool fits = part.rank() == shape.rank();
     if (fits) {
@@ -248,7 +270,7 @@ Array<T> concatenate(const std::vector<View<T>>& parts, int axis) {
     total += part.shape()[axis];
   }
   shape[axis] = total;
-  Array<T> result = Array<T>::empty(shape);
+  Array<T> result = Array<T>::empty(Shape(static_cast<const IndexList&>(shape)));
   Index position = 0;
   for (const View<T>& part : parts) {
     const Index next = position + part.shape()[axis];
@@ -264,11 +286,12 @@ Array<T> stack(const std::vector<View<T>>& parts, int axis) {
   Shape shape = parts.front().shape();
   axis = normalize_axis(axis, shape.rank() + 1, "stack");
   for (const View<T>& part : parts) {
+    check(part.defined(), ErrorKind::InvalidOperation, "stack", "a part is not defined");
     check(part.shape() == parts.front().shape(), ErrorKind::DimensionMismatch, "stack", "shapes ",
           parts.front().shape(), " and ", part.shape(), " differ");
   }
   shape.insert(axis, static_cast<Index>(parts.size()));
-  Array<T> result = Array<T>::empty(shape);
+  Array<T> result = Array<T>::empty(Shape(static_cast<const IndexList&>(shape)));
   for (std::size_t i = 0; i < parts.size(); ++i) {
     result.select(axis, static_cast<Index>(i)).assign(parts[i]);
   }
@@ -277,12 +300,13 @@ Array<T> stack(const std::vector<View<T>>& parts, int axis) {
 
 template <class T>
 bool operator==(const View<T>& a, ViewArg<T> b) {
-  return a.shape() == b.shape() && std::equal(a.begin(), a.end(), b.begin());
+  return a.defined() == b.defined() && a.shape() == b.shape() &&
+         std::equal(a.begin(), a.end(), b.begin());
 }
 
 template <class T>
 bool allclose(const View<T>& a, ViewArg<T> b, double relative, double absolute, bool equal_nan) {
-  if (a.shape() != b.shape()) {
+  if (a.defined() != b.defined() || a.shape() != b.shape()) {
     return false;
   }
   return std::equal(a.begin(), a.end(), b.begin(), [&](T left, T right) {

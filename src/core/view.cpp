@@ -19,10 +19,11 @@ Layout slice_layout(const Shape& shape, const Strides& strides, int axis, const 
   const Index start = range.start ? clamp(*range.start) : (forward ? 0 : extent - 1);
   const Index stop = range.stop ? clamp(*range.stop) : (forward ? extent : -1);
   const Index distance = forward ? stop - start : start - stop;
-  const Index magnitude = forward ? range.step : -range.step;
+  // A step beyond the extent selects one element, whatever its size.
+  const Index step = std::clamp(range.step, -extent - 1, extent + 1);
   Layout layout{shape, strides, 0};
-  layout.shape[axis] = distance <= 0 ? 0 : ceil_div(distance, magnitude);
-  layout.strides[axis] = strides[axis] * range.step;
+  layout.shape[axis] = distance <= 0 ? 0 : ceil_div(distance, forward ? step : -step);
+  layout.strides[axis] = strides[axis] * step;
   layout.offset = layout.shape.size() == 0 ? 0 : start * strides[axis];
   return layout;
 }
@@ -44,7 +45,8 @@ Layout permute_layout(const Shape& shape, const Strides& strides, const Axes& or
   Layout layout{shape, strides, 0};
   unsigned seen = 0;
   for (int i = 0; i < order.rank(); ++i) {
-    const int axis = normalize_axis(static_cast<int>(order[i]), shape.rank(), "permute");
+    const Index named = std::clamp<Index>(order[i], -kMaxRank - 1, kMaxRank);
+    const int axis = normalize_axis(static_cast<int>(named), shape.rank(), "permute");
     seen |= 1U << axis;
     layout.shape[i] = shape[axis];
     layout.strides[i] = strides[axis];
@@ -75,18 +77,18 @@ namespace {
 Shape resolve_shape(const Shape& shape, const IndexList& wanted) {
   IndexList extents = wanted;
   int unknown = -1;
-  Index known = 1;
   for (int i = 0; i < wanted.rank(); ++i) {
     if (wanted[i] == -1) {
       check(unknown < 0, ErrorKind::InvalidOperation, "reshape", "more than one -1 in ", wanted);
       unknown = i;
+      extents[i] = 1;
     } else {
       check(wanted[i] >= 0, ErrorKind::DimensionMismatch, "reshape",
             "extents must not be negative, got ", wanted);
-      known *= wanted[i];
     }
   }
   if (unknown >= 0) {
+    const Index known = Shape(extents).size();
     check(known != 0 && shape.size() % known == 0, ErrorKind::DimensionMismatch, "reshape",
           "cannot reshape ", shape, " to ", wanted);
     extents[unknown] = shape.size() / known;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <initializer_list>
 #include <iosfwd>
+#include <limits>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -31,6 +33,23 @@ class Nested {
   const Nested* children_ = nullptr;
   Index count_ = -1;
 };
+
+/// `size`; std::bad_alloc if so many elements of `element` bytes have no address.
+[[nodiscard]] LAMINA_EXPORT Index checked_bytes(Index size, std::size_t element);
+
+/// True if `value`, its fraction cut off, is a value of the integer type U.
+template <class U, class T>
+[[nodiscard]] constexpr bool fits(T value) noexcept {
+  if constexpr (std::is_floating_point_v<T>) {
+    // Both bounds are powers of two, hence exact; NaN compares false.
+    constexpr T limit = static_cast<T>(std::numeric_limits<U>::max() / 2 + 1) * T{2};
+    return value < limit && (std::is_signed_v<U> ? value >= -limit : value > T{-1});
+  } else if constexpr (std::is_same_v<T, bool>) {
+    return true;
+  } else {
+    return std::in_range<U>(value);
+  }
+}
 }  // namespace detail
 
 /// Owns row-major elements in 64-byte aligned memory. Copies are deep; a moved-from array is empty.
@@ -68,6 +87,7 @@ class Array : public View<T> {
   }
   ~Array() = default;
 
+  using View<T>::empty;  // is it?
   /// Uninitialised elements: for results that are written in full.
   [[nodiscard]] static Array empty(const Shape& shape) { return Array(shape, Uninitialized{}); }
   [[nodiscard]] static Array zeros(const Shape& shape) { return full(shape, T{}); }
@@ -124,11 +144,16 @@ class Array : public View<T> {
     return as_view().slice(axis, range);
   }
   void slice(int axis, const Range& range) && = delete;
-  [[nodiscard]] MutView<T> slice(Index start, Index stop) & { return view().slice(start, stop); }
-  [[nodiscard]] View<T> slice(Index start, Index stop) const& {
+  template <std::integral I>
+  [[nodiscard]] MutView<T> slice(Index start, I stop) & {
+    return view().slice(start, stop);
+  }
+  template <std::integral I>
+  [[nodiscard]] View<T> slice(Index start, I stop) const& {
     return as_view().slice(start, stop);
   }
-  void slice(Index start, Index stop) && = delete;
+  template <std::integral I>
+  void slice(Index start, I stop) && = delete;
   [[nodiscard]] MutView<T> select(int axis, Index index) & { return view().select(axis, index); }
   [[nodiscard]] View<T> select(int axis, Index index) const& {
     return as_view().select(axis, index);
@@ -181,7 +206,8 @@ class Array : public View<T> {
 
  private:
   struct Uninitialized {};
-  Array(const Shape& shape, Uninitialized) : View<T>(nullptr, shape), buffer_(shape.size()) {
+  Array(const Shape& shape, Uninitialized)
+      : View<T>(nullptr, shape), buffer_(detail::checked_bytes(shape.size(), sizeof(T))) {
     this->data_ = buffer_.data();
   }
   [[nodiscard]] const View<T>& as_view() const noexcept { return *this; }
@@ -236,9 +262,15 @@ Array<T> View<T>::copy() const {
 template <class T>
 template <class U>
 Array<U> View<T>::astype() const {
+  check(defined_, ErrorKind::InvalidOperation, "astype", "the view is not defined");
   Array<U> result = Array<U>::empty(shape_);
   U* out = result.data();
   for (const T& value : *this) {
+    if constexpr (std::is_integral_v<U> && !std::is_same_v<U, bool>) {
+      check(detail::fits<U>(value), ErrorKind::ConversionError, "astype", "the value ", +value,
+            " does not fit an integer from ", +std::numeric_limits<U>::min(), " to ",
+            +std::numeric_limits<U>::max());
+    }
     *out++ = static_cast<U>(value);
   }
   return result;
@@ -264,6 +296,8 @@ template <class T>
 /// As NumPy prints arrays: nested brackets, aligned columns, long axes abbreviated.
 template <class T>
 std::ostream& operator<<(std::ostream& out, const View<T>& x);
+template <class T>
+[[nodiscard]] std::string to_string(const View<T>& x);
 
 namespace detail {
 /// Read access to the elements of any view in row-major order without gaps: the view itself if it

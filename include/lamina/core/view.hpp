@@ -86,6 +86,7 @@ class View {
       requires(!std::same_as<T, bool>)
       : View(std::span<const T>(values)) {}
   View(std::vector<T>&&) = delete;  // would dangle
+  View(const std::vector<T>&&) = delete;
   /// Of anything shaped like std::mdspan (extents, strides, data_handle).
   template <class M>
   requires requires(const M& m) {
@@ -109,6 +110,8 @@ class View {
 
   View(const View&) = default;
   View& operator=(const View&) = default;
+  View& operator=(Array<T>&&) = delete;
+  View& operator=(const Array<T>&&) = delete;
 
   /// False only for a default-constructed view.
   [[nodiscard]] bool defined() const noexcept { return defined_; }
@@ -167,8 +170,12 @@ class View {
   [[nodiscard]] View slice(int axis, const Range& range) const {
     return with(detail::slice_layout(shape_, strides_, axis, range));
   }
-  /// Elements start ... stop-1 of axis 0.
-  [[nodiscard]] View slice(Index start, Index stop) const { return slice(0, {start, stop}); }
+  /// Elements start ... stop-1 of axis 0. A template so that slice(0, {2}) means an axis and a
+  /// range.
+  template <std::integral I>
+  [[nodiscard]] View slice(Index start, I stop) const {
+    return slice(0, {start, stop});
+  }
   /// One position of an axis, which disappears. Error(IndexOutOfBounds).
   [[nodiscard]] View select(int axis, Index index) const {
     return with(detail::select_layout(shape_, strides_, axis, index));
@@ -205,7 +212,8 @@ class View {
 
   /// A row-major copy.
   [[nodiscard]] Array<T> copy() const;
-  /// A row-major copy with every element converted to U.
+  /// A row-major copy with every element converted to U; to integers, fractions are cut off.
+  /// Error(ConversionError) for NaN and values beyond the range of an integer type.
   template <class U>
   [[nodiscard]] Array<U> astype() const;
   /// All elements in row-major order.
@@ -222,7 +230,7 @@ class View {
     view.data_ = data_ + (data_ == nullptr ? 0 : layout.offset);
     view.shape_ = layout.shape;
     view.strides_ = layout.strides;
-    view.defined_ = true;
+    view.defined_ = defined_;
     return view;
   }
   template <class... I>
@@ -290,7 +298,10 @@ class MutView : public View<T> {
   [[nodiscard]] MutView slice(int axis, const Range& range) const {
     return MutView(View<T>::slice(axis, range), nullptr);
   }
-  [[nodiscard]] MutView slice(Index start, Index stop) const { return slice(0, {start, stop}); }
+  template <std::integral I>
+  [[nodiscard]] MutView slice(Index start, I stop) const {
+    return slice(0, {start, stop});
+  }
   [[nodiscard]] MutView select(int axis, Index index) const {
     return MutView(View<T>::select(axis, index), nullptr);
   }
