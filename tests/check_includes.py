@@ -26,6 +26,9 @@ LAYERS = {
 PROGRAMS = {"tools", "python", "examples"}
 # Kernels know pointers, sizes and strides: no arrays, no exceptions, no allocation, no threads.
 NOT_FOR_KERNELS = {"array", "view", "shape", "error", "memory", "parallel"}
+# A family's table is data alone: enumerators, names, defaults. Kernels read it as well, so it stands on nothing.
+TABLE = re.compile(r"^lamina/nn/\w+_table\.hpp$")
+FOR_TABLES = {"lamina/core/index.hpp", "lamina/export.hpp"}
 # Where the SIMD library may appear.
 SIMD_FOLDERS = {"core", "kernels"}
 
@@ -103,8 +106,14 @@ def check(root):
                 if name not in known:
                     complain(f"there is no public header {name}")
                     continue
+                own_name = path.relative_to(root / "include").as_posix() if is_public else ""
+                if TABLE.match(own_name) and name not in FOR_TABLES:
+                    complain(f"a table is data alone; it may not include {name}")
+                    continue
+                if layer == "kernels" and TABLE.match(name):
+                    continue
                 if is_public:
-                    graph.setdefault(path.relative_to(root / "include").as_posix(), []).append(name)
+                    graph.setdefault(own_name, []).append(name)
                 if name == "lamina/export.hpp":
                     continue
                 if name == UMBRELLA:
@@ -185,12 +194,14 @@ def self_test():
     """Each rule catches what it is there for."""
     good = {
         "include/lamina/lamina.hpp": '#include "lamina/core/array.hpp"\n#include "lamina/core/index.hpp"\n'
-                                     '#include "lamina/nn/relu.hpp"\n',
+                                     '#include "lamina/nn/relu.hpp"\n#include "lamina/nn/relu_table.hpp"\n',
         "include/lamina/core/index.hpp": "#include <cstdint>\n",
         "include/lamina/core/array.hpp": '#include "lamina/core/index.hpp"\n#include "lamina/export.hpp"\n',
         "include/lamina/nn/relu.hpp": '#include "lamina/core/array.hpp"\n// #include <hwy/highway.h>\n',
         "src/nn/relu.cpp": '#include "lamina/nn/relu.hpp"\n#include "kernels/relu.hpp"\n#include <sys/mman.h>\n',
-        "src/kernels/relu.hpp": '#include "lamina/core/index.hpp"\n#include "hwy/highway.h"\n',
+        "include/lamina/nn/relu_table.hpp": '#include <array>\n#include "lamina/core/index.hpp"\n',
+        "src/kernels/relu.hpp": '#include "lamina/core/index.hpp"\n#include "hwy/highway.h"\n'
+                                '#include "lamina/nn/relu_table.hpp"\n',
         "tools/main.cpp": '#include <CLI/CLI.hpp>\n#include "lamina/lamina.hpp"\n#include "own.hpp"\n',
         "tools/own.hpp": "",
     }
@@ -205,6 +216,8 @@ def self_test():
         ("src/nn/conv.cpp", '#include "lamina/lamina.hpp"', "does not include the umbrella"),
         ("src/nn/conv.cpp", '#include "lamina/nn/absent.hpp"', "there is no public header"),
         ("src/kernels/conv.cpp", '#include "lamina/core/array.hpp"', "they may not include lamina/core/array.hpp"),
+        ("src/kernels/conv.cpp", '#include "lamina/nn/relu.hpp"', "kernels may not include nn"),
+        ("include/lamina/nn/relu_table.hpp", '#include "lamina/core/array.hpp"', "a table is data alone"),
         ("src/odd/x.cpp", "", "belongs to no layer"),
         ("include/lamina/core/index.hpp", '#include "hwy/base.h"', "a public header includes hwy/base.h"),
         ("include/lamina/core/index.hpp", "#  include <hwy/base.h>", "not <hwy/base.h>"),
