@@ -2,6 +2,10 @@
 
 // Everything.
 
+#include "lamina/autograd/gradcheck.hpp"
+#include "lamina/autograd/ops_linear.hpp"
+#include "lamina/autograd/ops_shape.hpp"
+#include "lamina/autograd/var.hpp"
 #include "lamina/core/array.hpp"
 #include "lamina/core/error.hpp"
 #include "lamina/core/function_ref.hpp"
@@ -17,3 +21,4 @@
 #include "lamina/nn/linear.hpp"
 #include "lamina/nn/simd_info.hpp"
 #include "lamina/nn/types.hpp"
+#include "lamina/nn/update.hpp"
