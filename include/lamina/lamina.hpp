@@ -17,6 +17,7 @@
 #include "lamina/core/shape.hpp"
 #include "lamina/core/simd.hpp"
 #include "lamina/core/view.hpp"
+#include "lamina/nn/activation_table.hpp"
 #include "lamina/nn/init.hpp"
 #include "lamina/nn/linear.hpp"
 #include "lamina/nn/simd_info.hpp"

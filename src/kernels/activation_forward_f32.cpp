@@ -1,0 +1,43 @@
+#include <cstddef>
+
+#include "kernels/activation.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/activation_forward_f32.cpp"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+#include "kernels/activation-inl.hpp"
+#include "kernels/map-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::kernels::HWY_NAMESPACE {
+
+template <class Member>
+HWY_NOINLINE void ActivationForwardRun(const float* x, float* y, size_t n, double a, double b) {
+  const ActivationConstants<hn::ScalableTag<float>> c(hn::ScalableTag<float>(), a, b);
+  MapRun(
+      n, y, [&c](auto d, auto v) HWY_ATTR { return Member::Forward(d, v, c); }, x);
+}
+
+void ActivationForwardF32(nn::Activation kind, const float* x, float* y, size_t n, double a,
+                          double b) {
+  VisitActivation(kind,
+                  [&](auto member) { ActivationForwardRun<decltype(member)>(x, y, n, a, b); });
+}
+
+}  // namespace lamina::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace lamina::kernels {
+
+HWY_EXPORT(ActivationForwardF32);
+
+void activation_forward(nn::Activation kind, const float* x, float* y, Index n, double a,
+                        double b) {
+  HWY_DYNAMIC_DISPATCH(ActivationForwardF32)(kind, x, y, static_cast<size_t>(n), a, b);
+}
+
+}  // namespace lamina::kernels
+#endif  // HWY_ONCE

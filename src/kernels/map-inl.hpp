@@ -1,0 +1,72 @@
+// Loops that apply a function of vectors to contiguous runs, with the tail done by the very same
+// function so that an element's result does not depend on its place.
+
+#if defined(LAMINA_KERNELS_MAP_INL_HPP_) == defined(HWY_TARGET_TOGGLE)
+#ifdef LAMINA_KERNELS_MAP_INL_HPP_
+#undef LAMINA_KERNELS_MAP_INL_HPP_
+#else
+#define LAMINA_KERNELS_MAP_INL_HPP_
+#endif
+
+#include "hwy/highway.h"
+
+#include <cstddef>
+#include <cstring>
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::kernels::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// The first `count` < Lanes(d) elements at p, zeros in the other lanes. Reads nothing beyond.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE hn::Vec<D> LoadFirst(D d, const T* p, size_t count) {
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+  return hn::MaskedLoad(hn::FirstN(d, count), d, p);
+#else
+  HWY_ALIGN T buffer[hn::MaxLanes(d)] = {};
+  std::memcpy(buffer, p, count * sizeof(T));
+  return hn::Load(d, buffer);
+#endif
+}
+
+/// Writes the first `count` < Lanes(d) lanes to p and nothing beyond.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE void StoreFirst(D d, hn::Vec<D> v, T* p, size_t count) {
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+  hn::BlendedStore(v, hn::FirstN(d, count), d, p);
+#else
+  HWY_ALIGN T buffer[hn::MaxLanes(d)];
+  hn::Store(v, d, buffer);
+  std::memcpy(p, buffer, count * sizeof(T));
+#endif
+}
+
+/// y[i] = f(d, x[i]...) for i < n. y may be one of the x.
+template <size_t kUnroll = 4, class T, class F, class... In>
+HWY_INLINE void MapRun(size_t n, T* y, const F& f, const In*... x) {
+  const hn::ScalableTag<T> d;
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  // Long chains of dependent operations: several vectors at a time keep the pipes full.
+  for (; i + kUnroll * lanes <= n; i += kUnroll * lanes) {
+    hn::Vec<decltype(d)> r[kUnroll];
+    for (size_t k = 0; k < kUnroll; ++k) {
+      r[k] = f(d, hn::LoadU(d, x + i + k * lanes)...);
+    }
+    for (size_t k = 0; k < kUnroll; ++k) {
+      hn::StoreU(r[k], d, y + i + k * lanes);
+    }
+  }
+  for (; i + lanes <= n; i += lanes) {
+    hn::StoreU(f(d, hn::LoadU(d, x + i)...), d, y + i);
+  }
+  if (i < n) {
+    StoreFirst(d, f(d, LoadFirst(d, x + i, n - i)...), y + i, n - i);
+  }
+}
+
+}  // namespace lamina::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // LAMINA_KERNELS_MAP_INL_HPP_
