@@ -22,6 +22,13 @@ void {name}(const Array<float>& fixed, Array<float>& x, Array<double>& d) {{ (vo
 """
 
 
+def error_before(lines, i):
+    """Clang names the place of an instantiation in a note below the error; GCC names it above."""
+    if "note: in instantiation" not in lines[i]:
+        return []
+    return next(([line] for line in reversed(lines[:i]) if "error:" in line), [])
+
+
 def main(snippets, *compile_command):
     parts = re.split(r"^// (\w+): (.*)\n", pathlib.Path(snippets).read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     cases = list(zip(parts[::3], parts[1::3], (text.strip() for text in parts[2::3])))
@@ -32,7 +39,7 @@ def main(snippets, *compile_command):
     failures = 0
     for name, reason, snippet in cases:
         near = [i for i, line in enumerate(lines) if re.match(rf"(In file included from )?{name}:", line)]
-        said = "\n".join(line for i in near for line in lines[i:i + 3])
+        said = "\n".join(line for i in near for line in error_before(lines, i) + lines[i:i + 3])
         if name == "valid":
             wrong = said and "does not compile"
         elif "error:" not in said:
