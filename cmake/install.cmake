@@ -15,6 +15,10 @@ install(FILES ${PROJECT_BINARY_DIR}/generated/lamina/export.hpp
 set(lamina_cmake_folder ${CMAKE_INSTALL_LIBDIR}/cmake/lamina)
 install(EXPORT laminaTargets NAMESPACE lamina:: DESTINATION ${lamina_cmake_folder})
 get_target_property(lamina_type lamina TYPE)
+set(lamina_has_zlib OFF)
+if(LAMINA_WITH_ZLIB AND TARGET ZLIB::ZLIB)
+  set(lamina_has_zlib ON)
+endif()
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/laminaConfig.cmake.in
   ${PROJECT_BINARY_DIR}/generated/laminaConfig.cmake
   INSTALL_DESTINATION ${lamina_cmake_folder}
@@ -52,6 +56,9 @@ set(lamina_pc_libs "")
 set(lamina_pc_cflags "")
 if(lamina_type STREQUAL "STATIC_LIBRARY")
   set(lamina_pc_requires "Requires: libhwy >= 1.0.3\n")
+  if(lamina_has_zlib)
+    set(lamina_pc_requires "Requires: libhwy >= 1.0.3, zlib\n")
+  endif()
   set(lamina_pc_cflags " -DLAMINA_STATIC_DEFINE")
   if(CMAKE_THREAD_LIBS_INIT)
     set(lamina_pc_libs " ${CMAKE_THREAD_LIBS_INIT}")

@@ -3,8 +3,8 @@
 #
 # install-deps.sh [--build] [--tests] [--bench] [--python] [--cross] [--all] [--dry-run]
 #
-#   --build    compiler, CMake, Highway, what the lamina program needs; the default, and part of all others
-#   --tests    GoogleTest, RapidCheck, clang-format 14, Python 3
+#   --build    compiler, CMake, Highway, zlib, what the lamina program needs; the default, and part of all others
+#   --tests    GoogleTest, RapidCheck, clang-format 14, Python 3 with NumPy
 #   --bench    Google Benchmark
 #   --python   what the Python module needs
 #   --cross    compilers and emulator for the long tests: clang 19, ARM64
@@ -12,8 +12,8 @@
 #   --dry-run  only say what is missing
 set -euo pipefail
 
-build=(g++ make cmake ninja-build pkg-config libhwy-dev libcli11-dev)
-tests=(libgtest-dev librapidcheck-dev clang-format-14 python3 binutils)
+build=(g++ make cmake ninja-build pkg-config libhwy-dev zlib1g-dev libcli11-dev libfmt-dev)
+tests=(libgtest-dev librapidcheck-dev clang-format-14 python3 python3-numpy binutils)
 bench=(libbenchmark-dev)
 python=(python3 python3-dev python3-numpy pybind11-dev)
 cross=(clang-19 libclang-rt-19-dev g++-aarch64-linux-gnu qemu-user-static)

@@ -19,7 +19,7 @@ LAYERS = {
     "autograd": {"core", "nn"},
     "layers": {"core", "nn", "autograd"},
     "optim": {"core", "nn", "autograd"},
-    "data": {"core"},
+    "data": {"core", "io"},
     "io": {"core"},
 }
 # Programs and bindings stand on the public headers alone.
