@@ -60,8 +60,8 @@ Split<T> train_test_split(const Dataset<T>& dataset, double test_fraction, std::
     // A stream for each class: one class's examples do not change the draw of another.
     Generator generator(seed, static_cast<std::uint64_t>(label));
     shuffle(positions, generator);
-    const auto count = static_cast<Index>(
-        std::floor(test_fraction * static_cast<double>(positions.size()) + 0.5));
+    const auto count =
+        static_cast<Index>(std::floor(test_fraction * static_cast<double>(positions.size()) + 0.5));
     test.insert(test.end(), positions.begin(), positions.begin() + count);
     train.insert(train.end(), positions.begin() + count, positions.end());
   }

@@ -46,8 +46,8 @@ AnyArray read(const MemorySource& source, std::span<const std::byte> bytes) {
                  ErrorKind::ParseError, "is no IDX file: it does not begin with two zero bytes");
   const auto code = static_cast<unsigned>(bytes[2]);
   const auto rank = static_cast<int>(bytes[3]);
-  const auto type = std::find_if(kTypes.begin(), kTypes.end(),
-                                 [&](const Type& t) { return t.code == code; });
+  const auto type =
+      std::find_if(kTypes.begin(), kTypes.end(), [&](const Type& t) { return t.code == code; });
   source.require(type != kTypes.end(), ErrorKind::ParseError, "has the unknown element type ",
                  code);
   source.require(rank <= kMaxRank, ErrorKind::Unsupported, "has ", rank, " axes; at most ",

@@ -1,4 +1,5 @@
-// One reader of files under libFuzzer; LAMINA_FUZZ_READER names it. Only lamina::Error may come out.
+// One reader of files under libFuzzer; LAMINA_FUZZ_READER names it. Only lamina::Error may come
+// out.
 //
 //   cmake -B build/fuzz -DCMAKE_CXX_COMPILER=clang++ -DLAMINA_BUILD_FUZZERS=ON \
 //         -DLAMINA_SANITIZE=address,undefined -DLAMINA_SCALAR_ONLY=ON

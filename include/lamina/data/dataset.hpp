@@ -9,8 +9,8 @@ namespace lamina::data {
 /// Examples and their classes. T is float or double.
 template <class T>
 struct Dataset {
-  Array<T> features;            ///< (N, ...), one example a position of axis 0
-  Array<std::int64_t> labels;   ///< (N,)
+  Array<T> features;           ///< (N, ...), one example a position of axis 0
+  Array<std::int64_t> labels;  ///< (N,)
 
   /// Number of examples. Error(DimensionMismatch) if features and labels differ in it.
   [[nodiscard]] Index size() const;
