@@ -31,5 +31,6 @@
 #include "lamina/nn/init.hpp"
 #include "lamina/nn/linear.hpp"
 #include "lamina/nn/simd_info.hpp"
+#include "lamina/nn/softmax.hpp"
 #include "lamina/nn/types.hpp"
 #include "lamina/nn/update.hpp"

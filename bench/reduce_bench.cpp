@@ -1,0 +1,103 @@
+// Softmax, reductions and arithmetic beside naive loops. Counters: ns an element, GB/s of the
+// elements read and written once.
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "lamina/lamina.hpp"
+
+namespace {
+
+using namespace lamina;
+
+template <class T>
+Array<T> numbers(const Shape& shape) {
+  Array<T> x = Array<T>::empty(shape);
+  for (Index i = 0; i < x.size(); ++i) {
+    x.data()[i] = static_cast<T>((i * 7919) % 2003) / T(500) - T(2);
+  }
+  return x;
+}
+
+void count(benchmark::State& state, Index elements, Index bytes) {
+  const auto rounds = static_cast<double>(state.iterations());
+  state.counters["ns_elem"] =
+      benchmark::Counter(static_cast<double>(elements) * rounds * 1e-9,
+                         benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["GB_s"] =
+      benchmark::Counter(static_cast<double>(bytes) * rounds * 1e-9, benchmark::Counter::kIsRate);
+}
+
+template <class T>
+void naive_softmax(const Array<T>& x, Array<T>& y) {
+  const Index n = x.cols();
+  for (Index r = 0; r < x.rows(); ++r) {
+    const T* from = x.data() + r * n;
+    T* to = y.data() + r * n;
+    T max = from[0];
+    for (Index i = 1; i < n; ++i) {
+      max = std::max(max, from[i]);
+    }
+    T sum = 0;
+    for (Index i = 0; i < n; ++i) {
+      to[i] = std::exp(from[i] - max);
+      sum += to[i];
+    }
+    for (Index i = 0; i < n; ++i) {
+      to[i] /= sum;
+    }
+  }
+}
+
+template <class T>
+void softmax_naive(benchmark::State& state) {
+  const Array<T> x = numbers<T>({state.range(0), state.range(1)});
+  Array<T> y(x.shape());
+  for (auto _ : state) {
+    naive_softmax(x, y);
+    benchmark::ClobberMemory();
+  }
+  count(state, x.size(), 2 * x.size() * static_cast<Index>(sizeof(T)));
+}
+
+/// Along axis 1, or axis 0.
+template <class T, int Axis, bool Log>
+void softmax_ours(benchmark::State& state) {
+  const Array<T> x = numbers<T>({state.range(0), state.range(1)});
+  Array<T> y(x.shape());
+  for (auto _ : state) {
+    if (Log) {
+      nn::log_softmax_into(x, y, {.axis = Axis});
+    } else {
+      nn::softmax_into(x, y, {.axis = Axis});
+    }
+    benchmark::ClobberMemory();
+  }
+  count(state, x.size(), 2 * x.size() * static_cast<Index>(sizeof(T)));
+}
+
+void softmax_shapes(benchmark::internal::Benchmark* b) {
+  for (const auto& [rows, n] : {std::pair<Index, Index>{50000, 10},
+                                {4096, 64},
+                                {1024, 768},
+                                {256, 4096},
+                                {4096, 4096},
+                                {8, 131072}}) {
+    b->Args({rows, n});
+  }
+}
+
+BENCHMARK(softmax_naive<float>)->Args({256, 4096});
+BENCHMARK(softmax_ours<float, 1, false>)->Apply(softmax_shapes);
+BENCHMARK(softmax_ours<float, 1, true>)->Apply(softmax_shapes);
+BENCHMARK(softmax_ours<float, 0, false>)->Apply(softmax_shapes);
+BENCHMARK(softmax_naive<double>)->Args({256, 4096});
+BENCHMARK(softmax_ours<double, 1, false>)->Args({256, 4096})->Args({4096, 4096});
+BENCHMARK(softmax_ours<double, 1, true>)->Args({256, 4096});
+
+}  // namespace
+
+BENCHMARK_MAIN();

@@ -1,0 +1,465 @@
+// Softmax, log-softmax and their gradients, along rows or down columns.
+
+#if defined(LAMINA_KERNELS_SOFTMAX_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef LAMINA_KERNELS_SOFTMAX_INL
+#undef LAMINA_KERNELS_SOFTMAX_INL
+#else
+#define LAMINA_KERNELS_SOFTMAX_INL
+#endif
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "hwy/highway.h"
+#include "kernels/math-inl.hpp"
+#include "kernels/softmax.hpp"
+#include "kernels/tail-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// Elements after which a running sum is put aside, so that rounding errors do not pile up.
+constexpr Index kSumBlock = 4096;
+/// The same for the lanes of a column sum, which add one element at a time.
+constexpr Index kColumnSumBlock = 256;
+
+/// Softmax of x and of -x differ in the sign of what is read; kPlain spares the usual case, in
+/// which scale is 1 and nothing is negated, both operations.
+template <bool kPlain, class D>
+class Logits {
+  using V = hn::Vec<D>;
+
+ public:
+  HWY_INLINE Logits(D d, bool negate, hn::TFromD<D> scale)
+      : sign_(negate ? hn::SignBit(d) : hn::Zero(d)), scale_(hn::Set(d, scale)) {}
+  HWY_INLINE V Signed(V x) const {
+    if constexpr (kPlain) {
+      return x;
+    } else {
+      return hn::Xor(x, sign_);
+    }
+  }
+  /// (x - max) / t, where max is that of the signed values.
+  HWY_INLINE V Shifted(V x, V max) const { return Scaled(hn::Sub(Signed(x), max)); }
+  HWY_INLINE V Scaled(V difference) const {
+    if constexpr (kPlain) {
+      return difference;
+    } else {
+      return hn::Mul(difference, scale_);
+    }
+  }
+
+ private:
+  V sign_;
+  V scale_;
+};
+
+template <bool kLog, bool kPlain>
+struct RowKernel {
+  // The maximum need not carry NaNs: they come back in the sum.
+  template <class D, class T = hn::TFromD<D>>
+  static HWY_INLINE T RowMax(D d, const Logits<kPlain, D>& logits, const T* x, Index n) {
+    const Index lanes = static_cast<Index>(hn::Lanes(d));
+    const auto lowest = hn::Set(d, -std::numeric_limits<T>::infinity());
+    auto m0 = lowest;
+    Index i = 0;
+    if (n >= 4 * lanes) {
+      auto m1 = lowest;
+      auto m2 = lowest;
+      auto m3 = lowest;
+      for (; i + 4 * lanes <= n; i += 4 * lanes) {
+        m0 = hn::Max(m0, logits.Signed(hn::LoadU(d, x + i)));
+        m1 = hn::Max(m1, logits.Signed(hn::LoadU(d, x + i + lanes)));
+        m2 = hn::Max(m2, logits.Signed(hn::LoadU(d, x + i + 2 * lanes)));
+        m3 = hn::Max(m3, logits.Signed(hn::LoadU(d, x + i + 3 * lanes)));
+      }
+      m0 = hn::Max(hn::Max(m0, m1), hn::Max(m2, m3));
+    }
+    for (; i + lanes <= n; i += lanes) {
+      m0 = hn::Max(m0, logits.Signed(hn::LoadU(d, x + i)));
+    }
+    if (i < n) {
+      const auto rest = logits.Signed(LoadTail(d, x + i, n - i));
+      m0 = hn::Max(m0, hn::IfThenElse(TailMask(d, n - i), rest, lowest));
+    }
+    return hn::GetLane(hn::MaxOfLanes(d, m0));
+  }
+
+  /// Sum of exp over at most kSumBlock elements; softmax also stores the terms.
+  template <class D, class V = hn::Vec<D>, class T = hn::TFromD<D>>
+  static HWY_INLINE T BlockExp(D d, const Logits<kPlain, D>& logits, V max, const T* x, T* y,
+                               Index n) {
+    const Index lanes = static_cast<Index>(hn::Lanes(d));
+    // The longer polynomial of double leaves registers for fewer vectors at a time.
+    constexpr int kUnroll = sizeof(T) == 4 ? 4 : 2;
+    V sums[kUnroll];
+    for (V& sum : sums) {
+      sum = hn::Zero(d);
+    }
+    Index i = 0;
+    for (; i + kUnroll * lanes <= n; i += kUnroll * lanes) {
+      V e[kUnroll];
+      for (int v = 0; v < kUnroll; ++v) {
+        e[v] = ExpOfNegative(d, logits.Shifted(hn::LoadU(d, x + i + v * lanes), max));
+      }
+      for (int v = 0; v < kUnroll; ++v) {
+        if constexpr (!kLog) {
+          hn::StoreU(e[v], d, y + i + v * lanes);
+        }
+        sums[v] = hn::Add(sums[v], e[v]);
+      }
+    }
+    V s0 = kUnroll == 4
+               ? hn::Add(hn::Add(sums[0], sums[1]), hn::Add(sums[2 % kUnroll], sums[3 % kUnroll]))
+               : hn::Add(sums[0], sums[1]);
+    for (; i < n; i += lanes) {
+      const Index count = std::min(lanes, n - i);
+      V e = ExpOfNegative(
+          d, logits.Shifted(count == lanes ? hn::LoadU(d, x + i) : LoadTail(d, x + i, count), max));
+      if (count == lanes) {
+        if constexpr (!kLog) {
+          hn::StoreU(e, d, y + i);
+        }
+      } else {
+        e = hn::IfThenElseZero(TailMask(d, count), e);
+        if constexpr (!kLog) {
+          StoreTail(d, e, y + i, count);
+        }
+      }
+      s0 = hn::Add(s0, e);
+    }
+    return hn::GetLane(hn::SumOfLanes(d, s0));
+  }
+
+  /// Rows of no more than kVectors vectors (and no fewer) stay in registers.
+  template <int kVectors, class D, class T = hn::TFromD<D>>
+  static HWY_INLINE void ShortRows(D d, const SoftmaxArgs<T>& a) {
+    using V = hn::Vec<D>;
+    const Index lanes = static_cast<Index>(hn::Lanes(d));
+    const Logits<kPlain, D> logits(d, a.negate, a.scale);
+    const Index last = (kVectors - 1) * lanes;
+    const Index count = a.n - last;
+    const auto mask = TailMask(d, count);
+    // exp gives these lanes 0.
+    const V lowest = hn::Set(d, -std::numeric_limits<T>::infinity());
+    // Log-softmax takes the logarithms of as many sums as there are lanes at a time.
+    HWY_ALIGN T sums[hn::MaxLanes(d)];
+    for (Index row = 0; row < a.count; ++row) {
+      const T* x = a.x + row * a.x_stride;
+      T* y = a.y + row * a.y_stride;
+      V z[kVectors];
+      V e[kVectors];
+      z[kVectors - 1] = hn::IfThenElse(mask, logits.Signed(LoadTail(d, x + last, count)), lowest);
+      V max = z[kVectors - 1];
+      for (int v = 0; v < kVectors - 1; ++v) {
+        z[v] = logits.Signed(hn::LoadU(d, x + v * lanes));
+        max = hn::Max(max, z[v]);
+      }
+      max = hn::MaxOfLanes(d, max);
+      V sum = hn::Zero(d);
+      for (int v = 0; v < kVectors; ++v) {
+        z[v] = logits.Scaled(hn::Sub(z[v], max));
+        e[v] = ExpOfNegative(d, z[v]);
+        sum = hn::Add(sum, e[v]);
+      }
+      sum = hn::SumOfLanes(d, sum);
+      const V factor = hn::Div(hn::Set(d, T(1)), sum);
+      for (int v = 0; v < kVectors; ++v) {
+        const V result = kLog ? z[v] : hn::Mul(e[v], factor);
+        if (v < kVectors - 1) {
+          hn::StoreU(result, d, y + v * lanes);
+        } else {
+          StoreTail(d, result, y + last, count);
+        }
+      }
+      if constexpr (kLog) {
+        const Index slot = row % lanes;
+        sums[slot] = hn::GetLane(sum);
+        if (slot == lanes - 1 || row == a.count - 1) {
+          for (Index i = slot + 1; i < lanes; ++i) {
+            sums[i] = T(1);
+          }
+          hn::Store(Log(d, hn::Load(d, sums)), d, sums);
+          for (Index i = 0; i <= slot; ++i) {
+            T* to = a.y + (row - slot + i) * a.y_stride;
+            const V log_sum = hn::Set(d, sums[i]);
+            for (int v = 0; v < kVectors - 1; ++v) {
+              hn::StoreU(hn::Sub(hn::LoadU(d, to + v * lanes), log_sum), d, to + v * lanes);
+            }
+            StoreTail(d, hn::Sub(LoadTail(d, to + last, count), log_sum), to + last, count);
+          }
+        }
+      }
+    }
+  }
+
+  template <class D, class T = hn::TFromD<D>>
+  static void Forward(D d, const SoftmaxArgs<T>& a) {
+    using V = hn::Vec<D>;
+    switch (ceil_div(a.n, static_cast<Index>(hn::Lanes(d)))) {
+      case 1:
+        return ShortRows<1>(d, a);
+      case 2:
+        return ShortRows<2>(d, a);
+      case 3:
+        return ShortRows<3>(d, a);
+      case 4:
+        return ShortRows<4>(d, a);
+      default:
+        break;
+    }
+    const Logits<kPlain, D> logits(d, a.negate, a.scale);
+    for (Index row = 0; row < a.count; ++row) {
+      const T* x = a.x + row * a.x_stride;
+      T* y = a.y + row * a.y_stride;
+      const V max = hn::Set(d, RowMax(d, logits, x, a.n));
+      double sum = 0;
+      for (Index i = 0; i < a.n; i += kSumBlock) {
+        const Index n = std::min(kSumBlock, a.n - i);
+        sum += static_cast<double>(BlockExp(d, logits, max, x + i, y + i, n));
+      }
+      // Softmax multiplies what was stored; log-softmax reads x again.
+      const V factor = hn::Set(d, static_cast<T>(1.0 / sum));
+      const V log_sum = hn::Set(d, static_cast<T>(kLog ? std::log(sum) : 0.0));
+      const auto finish = [&](V in) HWY_ATTR {
+        return kLog ? hn::Sub(logits.Shifted(in, max), log_sum) : hn::Mul(in, factor);
+      };
+      Map(d, kLog ? x : y, y, a.n, finish);
+    }
+  }
+
+  template <class D, class T, class F>
+  static HWY_INLINE void Map(D d, const T* from, T* to, Index n, const F& function) {
+    const Index lanes = static_cast<Index>(hn::Lanes(d));
+    Index i = 0;
+    for (; i + 2 * lanes <= n; i += 2 * lanes) {
+      const auto v0 = function(hn::LoadU(d, from + i));
+      const auto v1 = function(hn::LoadU(d, from + i + lanes));
+      hn::StoreU(v0, d, to + i);
+      hn::StoreU(v1, d, to + i + lanes);
+    }
+    if (i + lanes <= n) {
+      hn::StoreU(function(hn::LoadU(d, from + i)), d, to + i);
+      i += lanes;
+    }
+    if (i < n) {
+      StoreTail(d, function(LoadTail(d, from + i, n - i)), to + i, n - i);
+    }
+  }
+
+  /// sum dy y, or for log-softmax sum dy, over at most kSumBlock elements.
+  template <class D, class T = hn::TFromD<D>>
+  static HWY_INLINE T BlockDot(D d, const T* dy, const T* y, Index n) {
+    const Index lanes = static_cast<Index>(hn::Lanes(d));
+    const auto add = [&](auto sum, auto g, auto v) HWY_ATTR {
+      if constexpr (kLog) {
+        return hn::Add(sum, g);
+      } else {
+        return hn::MulAdd(g, v, sum);
+      }
+    };
+    auto s0 = hn::Zero(d);
+    auto s1 = hn::Zero(d);
+    auto s2 = hn::Zero(d);
+    auto s3 = hn::Zero(d);
+    Index i = 0;
+    for (; i + 4 * lanes <= n; i += 4 * lanes) {
+      s0 = add(s0, hn::LoadU(d, dy + i), hn::LoadU(d, y + i));
+      s1 = add(s1, hn::LoadU(d, dy + i + lanes), hn::LoadU(d, y + i + lanes));
+      s2 = add(s2, hn::LoadU(d, dy + i + 2 * lanes), hn::LoadU(d, y + i + 2 * lanes));
+      s3 = add(s3, hn::LoadU(d, dy + i + 3 * lanes), hn::LoadU(d, y + i + 3 * lanes));
+    }
+    s0 = hn::Add(hn::Add(s0, s1), hn::Add(s2, s3));
+    for (; i + lanes <= n; i += lanes) {
+      s0 = add(s0, hn::LoadU(d, dy + i), hn::LoadU(d, y + i));
+    }
+    if (i < n) {
+      s0 = add(s0, LoadTail(d, dy + i, n - i), LoadTail(d, y + i, n - i));
+    }
+    return hn::GetLane(hn::SumOfLanes(d, s0));
+  }
+
+  template <class D, class T = hn::TFromD<D>>
+  static void Backward(D d, const SoftmaxBackwardArgs<T>& a) {
+    using V = hn::Vec<D>;
+    const Index lanes = static_cast<Index>(hn::Lanes(d));
+    const V scale = hn::Set(d, a.scale);
+    for (Index row = 0; row < a.count; ++row) {
+      const T* dy = a.dy + row * a.dy_stride;
+      const T* y = a.y + row * a.y_stride;
+      T* dx = a.dx + row * a.dx_stride;
+      double total = 0;
+      for (Index i = 0; i < a.n; i += kSumBlock) {
+        total += static_cast<double>(BlockDot(d, dy + i, y + i, std::min(kSumBlock, a.n - i)));
+      }
+      const V dot = hn::Set(d, static_cast<T>(total));
+      Index i = 0;
+      for (; i + lanes <= a.n; i += lanes) {
+        hn::StoreU(Gradient(d, hn::LoadU(d, dy + i), hn::LoadU(d, y + i), dot, scale), d, dx + i);
+      }
+      if (i < a.n) {
+        const Index count = a.n - i;
+        StoreTail(d, Gradient(d, LoadTail(d, dy + i, count), LoadTail(d, y + i, count), dot, scale),
+                  dx + i, count);
+      }
+    }
+  }
+
+  template <class D, class V>
+  static HWY_INLINE V Gradient(D d, V dy, V y, V dot, V scale) {
+    if constexpr (kLog) {
+      return hn::Mul(hn::NegMulAdd(Exp(d, y), dot, dy), scale);
+    } else {
+      (void)d;
+      return hn::Mul(hn::Mul(y, hn::Sub(dy, dot)), scale);
+    }
+  }
+};
+
+template <bool kLog, bool kPlain>
+struct ColumnKernel {
+  /// Up to kVectors vectors of columns; the last may be narrower. All state is in registers.
+  template <int kVectors, class D, class T>
+  static HWY_INLINE void ForwardTile(D d, const SoftmaxArgs<T>& a, Index column, Index width) {
+    using V = hn::Vec<D>;
+    const Index lanes = static_cast<Index>(hn::Lanes(d));
+    const Logits<kPlain, D> logits(d, a.negate, a.scale);
+    const T* x = a.x + column;
+    T* y = a.y + column;
+    const auto load = [&](const T* from, int v) HWY_ATTR {
+      return kVectors > 1 || width == lanes ? hn::LoadU(d, from + v * lanes)
+                                            : LoadTail(d, from, width);
+    };
+    const auto store = [&](V value, T* to, int v) HWY_ATTR {
+      if (kVectors > 1 || width == lanes) {
+        hn::StoreU(value, d, to + v * lanes);
+      } else {
+        StoreTail(d, value, to, width);
+      }
+    };
+    V max[kVectors];
+    V sum[kVectors];
+    for (int v = 0; v < kVectors; ++v) {
+      max[v] = logits.Signed(load(x, v));
+      sum[v] = hn::Zero(d);
+    }
+    for (Index i = 1; i < a.n; ++i) {
+      for (int v = 0; v < kVectors; ++v) {
+        max[v] = hn::Max(max[v], logits.Signed(load(x + i * a.x_stride, v)));
+      }
+    }
+    for (Index begin = 0; begin < a.n; begin += kColumnSumBlock) {
+      const Index end = std::min(a.n, begin + kColumnSumBlock);
+      V part[kVectors];
+      for (int v = 0; v < kVectors; ++v) {
+        part[v] = hn::Zero(d);
+      }
+      for (Index i = begin; i < end; ++i) {
+        for (int v = 0; v < kVectors; ++v) {
+          const V e = ExpOfNegative(d, logits.Shifted(load(x + i * a.x_stride, v), max[v]));
+          if constexpr (!kLog) {
+            store(e, y + i * a.y_stride, v);
+          }
+          part[v] = hn::Add(part[v], e);
+        }
+      }
+      for (int v = 0; v < kVectors; ++v) {
+        sum[v] = hn::Add(sum[v], part[v]);
+      }
+    }
+    if constexpr (kLog) {
+      for (int v = 0; v < kVectors; ++v) {
+        sum[v] = Log(d, sum[v]);
+      }
+      for (Index i = 0; i < a.n; ++i) {
+        for (int v = 0; v < kVectors; ++v) {
+          const V shifted = logits.Shifted(load(x + i * a.x_stride, v), max[v]);
+          store(hn::Sub(shifted, sum[v]), y + i * a.y_stride, v);
+        }
+      }
+    } else {
+      for (int v = 0; v < kVectors; ++v) {
+        sum[v] = hn::Div(hn::Set(d, T(1)), sum[v]);
+      }
+      for (Index i = 0; i < a.n; ++i) {
+        for (int v = 0; v < kVectors; ++v) {
+          store(hn::Mul(load(y + i * a.y_stride, v), sum[v]), y + i * a.y_stride, v);
+        }
+      }
+    }
+  }
+
+  template <class D, class T = hn::TFromD<D>>
+  static void Forward(D d, const SoftmaxArgs<T>& a) {
+    const Index lanes = static_cast<Index>(hn::Lanes(d));
+    Index column = 0;
+    for (; column + 4 * lanes <= a.count; column += 4 * lanes) {
+      ForwardTile<4>(d, a, column, 4 * lanes);
+    }
+    for (; column < a.count; column += lanes) {
+      ForwardTile<1>(d, a, column, std::min(lanes, a.count - column));
+    }
+  }
+
+  template <class D, class T = hn::TFromD<D>>
+  static void Backward(D d, const SoftmaxBackwardArgs<T>& a) {
+    using V = hn::Vec<D>;
+    const Index lanes = static_cast<Index>(hn::Lanes(d));
+    const V scale = hn::Set(d, a.scale);
+    for (Index column = 0; column < a.count; column += lanes) {
+      const Index width = std::min(lanes, a.count - column);
+      const auto load = [&](const T* from) HWY_ATTR {
+        return width == lanes ? hn::LoadU(d, from + column) : LoadTail(d, from + column, width);
+      };
+      V sum = hn::Zero(d);
+      for (Index begin = 0; begin < a.n; begin += kColumnSumBlock) {
+        V part = hn::Zero(d);
+        for (Index i = begin; i < std::min(a.n, begin + kColumnSumBlock); ++i) {
+          const V dy = load(a.dy + i * a.dy_stride);
+          part = kLog ? hn::Add(part, dy) : hn::MulAdd(dy, load(a.y + i * a.y_stride), part);
+        }
+        sum = hn::Add(sum, part);
+      }
+      for (Index i = 0; i < a.n; ++i) {
+        const V dx = RowKernel<kLog, kPlain>::Gradient(d, load(a.dy + i * a.dy_stride),
+                                                       load(a.y + i * a.y_stride), sum, scale);
+        T* to = a.dx + i * a.dx_stride + column;
+        if (width == lanes) {
+          hn::StoreU(dx, d, to);
+        } else {
+          StoreTail(d, dx, to, width);
+        }
+      }
+    }
+  }
+};
+
+template <template <bool, bool> class Kernel, class T>
+void Dispatch(const SoftmaxArgs<T>& args) {
+  const hn::ScalableTag<T> d;
+  const bool plain = args.scale == T(1) && !args.negate;
+  if (args.kind == SoftmaxKind::Softmax) {
+    plain ? Kernel<false, true>::Forward(d, args) : Kernel<false, false>::Forward(d, args);
+  } else {
+    plain ? Kernel<true, true>::Forward(d, args) : Kernel<true, false>::Forward(d, args);
+  }
+}
+
+template <template <bool, bool> class Kernel, class T>
+void DispatchBackward(const SoftmaxBackwardArgs<T>& args) {
+  const hn::ScalableTag<T> d;
+  if (args.kind == SoftmaxKind::Softmax) {
+    Kernel<false, true>::Backward(d, args);
+  } else {
+    Kernel<true, true>::Backward(d, args);
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace lamina::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,52 @@
+#include "kernels/softmax.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/softmax_f64.cpp"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+#include "kernels/softmax-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::kernels {
+namespace HWY_NAMESPACE {
+
+void SoftmaxRowsF64(const SoftmaxArgs<double>& args) {
+  Dispatch<RowKernel>(args);
+}
+void SoftmaxColumnsF64(const SoftmaxArgs<double>& args) {
+  Dispatch<ColumnKernel>(args);
+}
+void SoftmaxBackwardRowsF64(const SoftmaxBackwardArgs<double>& args) {
+  DispatchBackward<RowKernel>(args);
+}
+void SoftmaxBackwardColumnsF64(const SoftmaxBackwardArgs<double>& args) {
+  DispatchBackward<ColumnKernel>(args);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace lamina::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace lamina::kernels {
+
+HWY_EXPORT(SoftmaxRowsF64);
+HWY_EXPORT(SoftmaxColumnsF64);
+HWY_EXPORT(SoftmaxBackwardRowsF64);
+HWY_EXPORT(SoftmaxBackwardColumnsF64);
+
+void softmax_rows(const SoftmaxArgs<double>& args) {
+  HWY_DYNAMIC_DISPATCH(SoftmaxRowsF64)(args);
+}
+void softmax_columns(const SoftmaxArgs<double>& args) {
+  HWY_DYNAMIC_DISPATCH(SoftmaxColumnsF64)(args);
+}
+void softmax_backward_rows(const SoftmaxBackwardArgs<double>& args) {
+  HWY_DYNAMIC_DISPATCH(SoftmaxBackwardRowsF64)(args);
+}
+void softmax_backward_columns(const SoftmaxBackwardArgs<double>& args) {
+  HWY_DYNAMIC_DISPATCH(SoftmaxBackwardColumnsF64)(args);
+}
+
+}  // namespace lamina::kernels
+#endif
