@@ -17,6 +17,7 @@
 #include <string_view>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -35,7 +36,10 @@ constexpr int kMaxThreads = 1024;
 /// Chunks are handed out in units, some sixteen to each thread: enough to level out uneven chunks,
 /// and the cost of taking one does not depend on how small the grain is.
 constexpr Index kUnitsPerThread = 16;
-constexpr auto kSpinTime = std::chrono::microseconds(50);
+/// To wake a sleeping thread costs the caller some 10 us and takes 20, so a thread waits awake
+/// first: for kSpinTime without giving its core up, until kStayTime letting others run.
+constexpr auto kSpinTime = std::chrono::microseconds(30);
+constexpr auto kStayTime = std::chrono::microseconds(300);
 
 /// True in pool threads and in bodies: parallel_for runs inline there.
 thread_local bool inside_region = false;
@@ -50,29 +54,29 @@ void cpu_relax() {
 
 /// Rounding and denormal modes of this thread. Results must not depend on which thread computes, so
 /// the pool's threads take over those of the caller.
-std::uint64_t float_control() {
+std::uint32_t float_control() {
 #if defined(__x86_64__)
   return __builtin_ia32_stmxcsr() & ~0x3Fu;  // without the exception flags
 #elif defined(__aarch64__)
   std::uint64_t value;
   asm volatile("mrs %0, fpcr" : "=r"(value));
-  return value;
+  return static_cast<std::uint32_t>(value);  // the upper half is reserved
 #else
   return 0;
 #endif
 }
 
-void set_float_control([[maybe_unused]] std::uint64_t value) {
+void set_float_control([[maybe_unused]] std::uint32_t value) {
 #if defined(__x86_64__)
-  __builtin_ia32_ldmxcsr(static_cast<unsigned>(value));
+  __builtin_ia32_ldmxcsr(value);
 #elif defined(__aarch64__)
-  asm volatile("msr fpcr, %0" ::"r"(value));
+  asm volatile("msr fpcr, %0" ::"r"(std::uint64_t{value}));
 #endif
 }
 
 class FloatControlScope {
  public:
-  explicit FloatControlScope(std::uint64_t wanted) : old_(float_control()), wanted_(wanted) {
+  explicit FloatControlScope(std::uint32_t wanted) : old_(float_control()), wanted_(wanted) {
     if (old_ != wanted_) {
       set_float_control(wanted_);
     }
@@ -86,8 +90,8 @@ class FloatControlScope {
   }
 
  private:
-  std::uint64_t old_;
-  std::uint64_t wanted_;
+  std::uint32_t old_;
+  std::uint32_t wanted_;
 };
 
 class InsideRegion {
@@ -101,106 +105,128 @@ class InsideRegion {
   bool old_;
 };
 
-/// Yields true until `limit` has passed, pausing the core between the calls.
+/// Waits awake between polls, until again() is false. With `allowed` false it is so at once.
 class Spin {
  public:
-  explicit Spin(std::chrono::nanoseconds limit) : limit_(limit) {}
+  explicit Spin(bool allowed) : allowed_(allowed) {}
+
   bool again() {
-    if (limit_ <= std::chrono::nanoseconds::zero()) {
+    if (!allowed_) {
       return false;
     }
-    if (++count_ % 64 == 0) {  // reading the clock costs as much as many polls
+    ++count_;
+    if (at_clock()) {
       const auto now = std::chrono::steady_clock::now();
-      if (count_ == 64) {
+      if (count_ == kPolls) {
         start_ = now;
-      } else if (now - start_ > limit_) {
+      }
+      if (now - start_ > kStayTime) {
         return false;
+      }
+      if (now - start_ > kSpinTime) {
+        std::this_thread::yield();
       }
     }
     cpu_relax();
     return true;
   }
+  /// At times: reading the clock costs as much as many polls.
+  [[nodiscard]] bool at_clock() const { return count_ % kPolls == 0 && count_ != 0; }
 
  private:
-  std::chrono::nanoseconds limit_;
+  static constexpr unsigned kPolls = 32;
+  bool allowed_;
   std::chrono::steady_clock::time_point start_;
   unsigned count_ = 0;
 };
 
-/// One parallel_for call: the range, its cut, and the first error. Lives on the caller's stack.
-class Region {
+/// The exception of the lowest chunk that threw.
+class FirstError {
  public:
-  Region(Index n, Index grain, Index chunks, FunctionRef<void(Index, Index)> body)
-      : n_(n), grain_(grain), chunks_(chunks), body_(body) {}
-
-  /// Groups the chunks into units for `threads` threads; the number of units.
-  Index make_units(Index threads, Index units_per_thread) {
-    const Index wanted = threads * units_per_thread;
-    chunks_per_unit_ = chunks_ / wanted + (chunks_ % wanted != 0 ? 1 : 0);
-    return chunks_ / chunks_per_unit_ + (chunks_ % chunks_per_unit_ != 0 ? 1 : 0);
-  }
-
-  void run_unit(Index unit) noexcept {
-    const Index first = unit * chunks_per_unit_;
-    const Index count = std::min(chunks_per_unit_, chunks_ - first);
-    for (Index chunk = first; chunk < first + count; ++chunk) {
-      if (chunk > failed_.load(std::memory_order_relaxed)) {
-        return;
-      }
-      try {
-        run_chunk(chunk);
-      } catch (...) {
-        record(chunk);
-      }
-    }
-  }
-
-  void run_inline() const {
-    for (Index chunk = 0; chunk < chunks_; ++chunk) {
-      run_chunk(chunk);
-    }
-  }
-
-  void rethrow() const {
-    if (error_) {
-      std::rethrow_exception(error_);
-    }
-  }
-
-  [[nodiscard]] std::uint64_t control() const { return control_; }
-
- private:
-  void run_chunk(Index chunk) const {
-    const Index begin = chunk * grain_;
-    body_(begin, n_ - begin < grain_ ? n_ : begin + grain_);
-  }
-
-  void record(Index chunk) noexcept {
+  /// Called in a catch block. `failed` is the begin of the lowest chunk that threw so far.
+  void record(Index begin, std::atomic<Index>& failed) noexcept {
     const std::lock_guard lock(mutex_);
-    if (chunk < failed_.load(std::memory_order_relaxed)) {
-      failed_.store(chunk, std::memory_order_relaxed);
+    if (begin < failed.load(std::memory_order_relaxed)) {
+      failed.store(begin, std::memory_order_relaxed);
       error_ = std::current_exception();
     }
   }
 
-  Index n_;
-  Index grain_;
-  Index chunks_;
-  Index chunks_per_unit_ = 1;
-  FunctionRef<void(Index, Index)> body_;
-  std::uint64_t control_ = float_control();
-  std::atomic<Index> failed_{std::numeric_limits<Index>::max()};
+  /// Empty unless record() was called; forgets it.
+  [[nodiscard]] std::exception_ptr take() noexcept { return std::exchange(error_, nullptr); }
+
+ private:
   std::mutex mutex_;
   std::exception_ptr error_;
 };
 
-/// The threads. Every thread has a slot holding a range of units; it takes units from the front of
-/// its own slot, then from the others'. The caller has slot 0, and waits only for units that others
-/// have taken: a thread that is late costs nothing.
+constexpr Index kNone = std::numeric_limits<Index>::max();
+
+/// One parallel_for call. It is handed out in units: some chunks that follow each other.
+struct Region {
+  Index n;
+  Index grain;
+  Index unit;  // elements, a multiple of grain
+  FunctionRef<void(Index, Index)> body;
+  std::uint32_t control;
+
+  /// Cuts the range into `threads` * kUnitsPerThread units at most; returns how many.
+  Index make_units(Index chunks, Index threads) {
+    const Index most = threads * kUnitsPerThread;
+    if (chunks <= most) {
+      unit = grain;
+      return chunks;
+    }
+    unit = ((chunks - 1) / most + 1) * grain;
+    return (n - 1) / unit + 1;
+  }
+
+  template <class F>
+  void for_chunks(Index begin, Index end, const F& run) const {
+    while (begin < end) {
+      const Index chunk_end = end - begin < grain ? end : begin + grain;
+      if (!run(begin, chunk_end)) {
+        return;
+      }
+      begin = chunk_end;
+    }
+  }
+
+  void run_unit(Index index, std::atomic<Index>& failed, FirstError& error) const noexcept {
+    const Index begin = index * unit;
+    const Index end = n - begin < unit ? n : begin + unit;
+    for_chunks(begin, end, [&](Index chunk, Index chunk_end) {
+      if (chunk > failed.load(std::memory_order_relaxed)) {
+        return false;
+      }
+      try {
+        body(chunk, chunk_end);
+      } catch (...) {
+        error.record(chunk, failed);
+      }
+      return true;
+    });
+  }
+
+  void run_inline() const {
+    for_chunks(0, n, [&](Index chunk, Index chunk_end) {
+      body(chunk, chunk_end);
+      return true;
+    });
+  }
+};
+
+/// The threads. Each has a slot: a range of units and a copy of the region they belong to. A thread
+/// takes units from the front of its own slot, then from the others'. The caller has slot 0, and
+/// waits only for units that others have taken: a thread that is late costs nothing.
 ///
-/// Why it is correct: a unit is taken by a compare-and-swap on a slot, and slots are filled after
-/// region_ is set; so whoever holds a unit sees the region it belongs to. The region ends only when
-/// all taken units have been counted in done_, so it stays valid as long as anybody holds a unit.
+/// Why it is correct: a unit is taken by a compare-and-swap on a slot, and a slot's range is stored
+/// after its region; so whoever takes a unit sees the region it belongs to. The call returns when
+/// all units that others took are counted as done, so a region stays as long as anybody holds a
+/// unit.
+///
+/// Why it is quick: a slot is one cache line. It goes from the caller to the thread that polls it,
+/// and back with the count of what was done.
 class Pool {
  public:
   Pool() = default;
@@ -214,32 +240,41 @@ class Pool {
   }
   void release() { busy_.store(false, std::memory_order_release); }
 
-  /// To be called by the thread that acquired the pool.
-  void run(Region& region, int threads) {
+  /// To be called by the thread that acquired the pool. Returns the first error.
+  std::exception_ptr run(Region region, Index chunks, int threads) {
     if (threads != wanted_) {
       restart(threads);
     }
     const auto slots = static_cast<Index>(slots_.size());
-    const Index units = region.make_units(slots, kUnitsPerThread);
+    const Index units = region.make_units(chunks, slots);
     const Index parts = std::min(slots, units);
-    region_ = &region;
-    done_.store(0, std::memory_order_relaxed);
-    for (Index part = 0; part < parts; ++part) {
-      slots_[static_cast<std::size_t>(part)].units.store(
-          pack(units * part / parts, units * (part + 1) / parts), std::memory_order_release);
+    for (Index part = 1; part < parts; ++part) {
+      Slot& slot = slots_[static_cast<std::size_t>(part)];
+      slot.region = region;
+      slot.units.store(pack(units * part / parts, units * (part + 1) / parts),
+                       std::memory_order_release);
     }
-    epoch_.store(epoch_.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
+    // The first unit is the caller's without asking. The exchange keeps the stores above from
+    // passing the load of sleepers_ below.
+    slots_[0].region = region;
+    slots_[0].units.exchange(pack(1, units / parts), std::memory_order_seq_cst);
     wake(static_cast<int>(parts) - 1);
-    const std::uint32_t own = take_units(0);
-    wait_for(static_cast<std::uint32_t>(units) - own);
+    region.run_unit(0, failed_, error_);
+    expected_ += static_cast<std::uint64_t>(units - 1);
+    take_units(0, [&](const Region&) { --expected_; });
+    wait_for_others();
+    if (failed_.load(std::memory_order_relaxed) == kNone) [[likely]] {
+      return nullptr;
+    }
+    failed_.store(kNone, std::memory_order_relaxed);
+    return error_.take();
   }
 
   /// Ends the threads. Units taken are finished, others are left to the caller.
   void stop() {
-    stop_.store(true, std::memory_order_release);
-    epoch_.store(epoch_.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
-    signal_.fetch_add(1, std::memory_order_release);
-    signal_.notify_all();
+    stop_.store(true, std::memory_order_seq_cst);
+    work_signal_.fetch_add(1, std::memory_order_seq_cst);
+    work_signal_.notify_all();
     for (std::thread& thread : threads_) {
       thread.join();
     }
@@ -259,25 +294,31 @@ class Pool {
   }
 
  private:
-  struct alignas(128) Slot {              // two lines: prefetchers fetch pairs
-    std::atomic<std::uint64_t> units{0};  // first unit not taken, and the end
+  struct Line {
+    std::atomic<std::uint64_t> units{0};  // the first one not taken, and the end
+    std::atomic<std::uint64_t> done{0};   // by this thread since it started; only it writes
+    Region region{0, 1, 1, [](Index, Index) {}, 0};
   };
+  static_assert(sizeof(Line) <= 64);
+  // Two cache lines apart, since prefetchers fetch pairs of lines.
+  struct alignas(128) Slot : Line {};
 
   static std::uint64_t pack(Index first, Index end) {
     return static_cast<std::uint64_t>(first) << 32 | static_cast<std::uint64_t>(end);
   }
+  static bool any(std::uint64_t units) { return (units >> 32) < (units & 0xFFFFFFFF); }
 
   void restart(int threads) {
     stop();
     stop_.store(false, std::memory_order_relaxed);
     wanted_ = threads;
-    spin_time_ = threads <= detail::available_cpus() ? kSpinTime : std::chrono::nanoseconds(0);
+    may_spin_ = threads <= detail::available_cpus();
     slots_ = std::vector<Slot>(static_cast<std::size_t>(threads));
-    const std::uint64_t epoch = epoch_.load(std::memory_order_relaxed);
+    expected_ = 0;
     try {
       threads_.reserve(slots_.size());
       for (std::size_t slot = 1; slot < slots_.size(); ++slot) {
-        threads_.emplace_back([this, slot, epoch] { work(slot, epoch); });
+        threads_.emplace_back([this, slot] { work(slot); });
       }
     } catch (const std::system_error&) {
       // The system has no more threads to give. The slots of the missing ones are served by those
@@ -285,9 +326,9 @@ class Pool {
     }
   }
 
-  bool take(Slot& slot, Index& unit) {
+  static bool take(Slot& slot, Index& unit) {
     std::uint64_t units = slot.units.load(std::memory_order_relaxed);
-    while ((units >> 32) < (units & 0xFFFFFFFF)) {
+    while (any(units)) {
       if (slot.units.compare_exchange_weak(units, units + (std::uint64_t{1} << 32),
                                            std::memory_order_acquire, std::memory_order_relaxed)) {
         unit = static_cast<Index>(units >> 32);
@@ -297,85 +338,108 @@ class Pool {
     return false;
   }
 
-  std::uint32_t take_units(std::size_t own) {
-    std::uint32_t count = 0;
+  /// Runs units until none is left to take; calls `taken` after taking each.
+  template <class Taken>
+  void take_units(std::size_t own, const Taken& taken) {
     Index unit = 0;
     for (std::size_t i = 0; i < slots_.size(); ++i) {
       const std::size_t other = own + i;
       Slot& slot = slots_[other < slots_.size() ? other : other - slots_.size()];
       while (take(slot, unit)) {
-        const FloatControlScope control(region_->control());
-        region_->run_unit(unit);
-        ++count;
+        taken(slot.region);
+        slot.region.run_unit(unit, failed_, error_);
       }
     }
-    return count;
   }
 
-  void work(std::size_t slot, std::uint64_t epoch) {
+  void work(std::size_t own) {
     inside_region = true;
-    for (;;) {
-      epoch = await_change(epoch);
-      if (stop_.load(std::memory_order_acquire)) {
-        return;
-      }
-      const std::uint32_t count = take_units(slot);
+    std::uint32_t control = float_control();
+    std::uint64_t done = 0;
+    while (await_work(own)) {
+      const std::uint64_t before = done;
+      take_units(own, [&](const Region& region) {
+        ++done;
+        if (control != region.control) {
+          control = region.control;
+          set_float_control(control);
+        }
+      });
       if (abandoned_.load(std::memory_order_relaxed)) {
         return;  // the body forked and this is the child
       }
-      if (count != 0) {
-        done_.fetch_add(count, std::memory_order_seq_cst);
+      if (done != before) {
+        slots_[own].done.store(done, std::memory_order_seq_cst);
+        // Either this load sees the caller parked, or the caller saw the store above.
         if (caller_parked_.load(std::memory_order_seq_cst)) {
-          done_.notify_one();
+          done_signal_.fetch_add(1, std::memory_order_release);
+          done_signal_.notify_one();
         }
       }
     }
   }
 
-  std::uint64_t await_change(std::uint64_t epoch) {
-    Spin spin(spin_time_);
+  /// Returns when there may be units to take; false: the thread is to end.
+  bool await_work(std::size_t own) {
+    const std::atomic<std::uint64_t>& units = slots_[own].units;
+    Spin spin(may_spin_);
     do {
-      const std::uint64_t now = epoch_.load(std::memory_order_acquire);
-      if (now != epoch) {
-        return now;
+      if (any(units.load(std::memory_order_relaxed))) {
+        return true;
+      }
+      // The own slot may have been emptied by others while this thread was held up.
+      if (spin.at_clock() && (stop_.load(std::memory_order_relaxed) || any_units())) {
+        return !stop_.load(std::memory_order_acquire);
       }
     } while (spin.again());
-    for (;;) {
-      const std::uint32_t signal = signal_.load(std::memory_order_acquire);
-      sleepers_.fetch_add(1, std::memory_order_seq_cst);
-      // Either this load sees a new epoch, or its writer sees the sleeper and changes signal_.
-      if (epoch_.load(std::memory_order_seq_cst) == epoch) {
-        signal_.wait(signal, std::memory_order_acquire);
-      }
-      sleepers_.fetch_sub(1, std::memory_order_seq_cst);
-      const std::uint64_t now = epoch_.load(std::memory_order_acquire);
-      if (now != epoch) {
-        return now;
-      }
+    const std::uint32_t signal = work_signal_.load(std::memory_order_acquire);
+    sleepers_.fetch_add(1, std::memory_order_seq_cst);
+    // Either these loads see new units, or their writer sees the sleeper and changes the signal.
+    if (!any(units.load(std::memory_order_seq_cst)) && !stop_.load(std::memory_order_seq_cst)) {
+      work_signal_.wait(signal, std::memory_order_acquire);
     }
+    sleepers_.fetch_sub(1, std::memory_order_seq_cst);
+    return !stop_.load(std::memory_order_acquire);
+  }
+
+  [[nodiscard]] bool any_units() const {
+    return std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) {
+      return any(slot.units.load(std::memory_order_relaxed));
+    });
   }
 
   /// Sees to it that `wanted` threads are awake.
   void wake(int wanted) {
     const int sleepers = sleepers_.load(std::memory_order_seq_cst);
-    const int missing = wanted - (static_cast<int>(threads_.size()) - sleepers);
-    if (sleepers == 0 || missing <= 0) {
+    if (sleepers == 0) {
       return;
     }
-    signal_.fetch_add(1, std::memory_order_release);
+    const int missing = wanted - (static_cast<int>(threads_.size()) - sleepers);
+    if (missing <= 0) {
+      return;
+    }
+    work_signal_.fetch_add(1, std::memory_order_release);
     if (missing >= sleepers) {
-      signal_.notify_all();
+      work_signal_.notify_all();
     } else {
       for (int i = 0; i < missing; ++i) {
-        signal_.notify_one();
+        work_signal_.notify_one();
       }
     }
   }
 
-  void wait_for(std::uint32_t units) {
-    Spin spin(spin_time_);
+  [[nodiscard]] bool others_done() const {
+    std::uint64_t sum = 0;
+    for (std::size_t slot = 1; slot < slots_.size(); ++slot) {
+      sum += slots_[slot].done.load(std::memory_order_seq_cst);
+    }
+    return sum == expected_;
+  }
+
+  void wait_for_others() {
+    Spin spin(may_spin_);
     do {
-      if (done_.load(std::memory_order_acquire) == units) {
+      if (others_done()) {
         return;
       }
     } while (spin.again());
@@ -384,30 +448,30 @@ class Pool {
           "exist in the child");
     caller_parked_.store(true, std::memory_order_seq_cst);
     for (;;) {
-      const std::uint32_t done = done_.load(std::memory_order_seq_cst);
-      if (done == units) {
+      const std::uint32_t signal = done_signal_.load(std::memory_order_acquire);
+      if (others_done()) {
         break;
       }
-      done_.wait(done, std::memory_order_acquire);
+      done_signal_.wait(signal, std::memory_order_acquire);
     }
     caller_parked_.store(false, std::memory_order_relaxed);
   }
 
-  // Written by the caller, polled by the threads.
-  alignas(128) std::atomic<std::uint64_t> epoch_{0};
-  std::atomic<bool> stop_{false};
-  std::atomic<std::uint32_t> signal_{0};
-  Region* region_ = nullptr;
-  // Written by the threads, polled by the caller.
-  alignas(128) std::atomic<std::uint32_t> done_{0};
+  // Touched by the caller alone.
+  alignas(128) std::atomic<bool> busy_{false};
+  int wanted_ = 0;
+  std::uint64_t expected_ = 0;  // sum of all `done`
+  // Mostly read.
+  alignas(128) std::atomic<bool> stop_{false};
+  std::atomic<bool> abandoned_{false};
   std::atomic<bool> caller_parked_{false};
   std::atomic<int> sleepers_{0};
-  // Mostly read.
-  alignas(128) std::atomic<bool> busy_{false};
-  std::atomic<bool> abandoned_{false};
-  int wanted_ = 0;
-  std::chrono::nanoseconds spin_time_{0};
+  std::atomic<std::uint32_t> work_signal_{0};
+  std::atomic<std::uint32_t> done_signal_{0};
+  std::atomic<Index> failed_{kNone};
+  bool may_spin_ = false;
   std::vector<Slot> slots_;
+  FirstError error_;
   std::vector<std::thread> threads_;
   Pool* older_ = nullptr;
 };
@@ -525,24 +589,27 @@ int own_threads() {
 }
 
 void run_on(Executor& executor, Region& region, Index chunks) {
-  constexpr Index kTasksPerThread = 4;
   const Index threads = std::clamp(executor.concurrency(), 1, kMaxThreads);
-  const Index tasks = region.make_units(threads, kTasksPerThread);
-  if (threads == 1 || chunks == 1) {
+  if (threads == 1) {
     region.run_inline();
     return;
   }
+  const Index units = region.make_units(chunks, threads);
+  std::atomic<Index> failed{kNone};
   std::atomic<Index> done{0};
-  executor.run(tasks, [&](Index task) {
+  FirstError error;
+  executor.run(units, [&](Index unit) {
     const InsideRegion inside;
-    const FloatControlScope control(region.control());
-    region.run_unit(task);
+    const FloatControlScope control(region.control);
+    region.run_unit(unit, failed, error);
     done.fetch_add(1, std::memory_order_release);
   });
   const Index ran = done.load(std::memory_order_acquire);
-  check(ran == tasks, ErrorKind::InvalidOperation, "parallel_for", "the executor ran ", ran, " of ",
-        tasks, " tasks");
-  region.rethrow();
+  check(ran == units, ErrorKind::InvalidOperation, "parallel_for", "the executor ran ", ran, " of ",
+        units, " tasks");
+  if (const std::exception_ptr first = error.take()) {
+    std::rethrow_exception(first);
+  }
 }
 
 }  // namespace
@@ -558,8 +625,8 @@ void parallel_for(Index n, Index grain, FunctionRef<void(Index, Index)> body) {
     }
     return;
   }
-  const Index chunks = n / grain + (n % grain != 0 ? 1 : 0);
-  Region region(n, grain, chunks, body);
+  const Index chunks = (n - 1) / grain + 1;
+  Region region{n, grain, grain, body, float_control()};
   if (inside_region || closed.load(std::memory_order_relaxed)) {
     region.run_inline();
     return;
@@ -570,20 +637,19 @@ void parallel_for(Index n, Index grain, FunctionRef<void(Index, Index)> body) {
     return;
   }
   const int threads = own_threads();
-  Pool* threads_of_process = threads > 1 ? &pool() : nullptr;
-  if (threads_of_process == nullptr || !threads_of_process->try_acquire()) {
+  Pool* own = threads > 1 ? &pool() : nullptr;
+  if (own == nullptr || !own->try_acquire()) {
     region.run_inline();
     return;
   }
   struct Release {
-    Pool& held;
-    ~Release() { held.release(); }
+    Pool* pool;
+    ~Release() { pool->release(); }
   };
-  {
-    const Release release{*threads_of_process};
-    threads_of_process->run(region, threads);
+  const Release release{own};
+  if (const std::exception_ptr first = own->run(region, chunks, threads)) {
+    std::rethrow_exception(first);
   }
-  region.rethrow();
 }
 
 int num_threads() {
