@@ -20,7 +20,7 @@
 
 #if defined(__SANITIZE_THREAD__)
 // These tests start threads in the child of a process that has some: that is their point.
-extern "C" const char* __tsan_default_options() {
+extern "C" __attribute__((visibility("default"))) const char* __tsan_default_options() {
   return "die_after_fork=0";
 }
 #endif
