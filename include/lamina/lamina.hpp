@@ -27,6 +27,7 @@
 #include "lamina/io/npy.hpp"
 #include "lamina/io/npz.hpp"
 #include "lamina/io/safetensors.hpp"
+#include "lamina/nn/activation.hpp"
 #include "lamina/nn/activation_table.hpp"
 #include "lamina/nn/init.hpp"
 #include "lamina/nn/linear.hpp"

@@ -31,7 +31,7 @@ struct ActivationConstants {
   ActivationConstants(D d, double first, double second)
       : a(hn::Set(d, static_cast<T>(first))),
         b(hn::Set(d, static_cast<T>(second))),
-        one_over_a(hn::Set(d, static_cast<T>(1.0 / first))) {}
+        one_over_a(hn::Set(d, first == 0 ? T(0) : static_cast<T>(1.0 / first))) {}
   hn::Vec<D> a;
   hn::Vec<D> b;
   hn::Vec<D> one_over_a;
@@ -59,18 +59,16 @@ struct Logistic {
   V lesser;
 };
 
-/// x * sigmoid(z), where x and z have the same sign and x is the greater only if sigmoid(z) is 1 or
-/// both are tiny; -0 in the limit -inf.
+/// x * sigmoid(z), where z has the sign of x and is below ExpLowest where x is below x_lowest; -0
+/// in the limit -inf.
 template <class D, class V = hn::Vec<D>>
-HWY_INLINE V TimesSigmoid(D d, V x, V z) {
-  using T = hn::TFromD<D>;
-  const V one = Number(d, 1);
-  const V lowest = hn::Set(d, ExpLowest<T>());
+HWY_INLINE V TimesSigmoid(D d, V x, V z, V x_lowest) {
   const V highest = Number(d, 40);
+  const V lowest = hn::Set(d, ExpLowest<hn::TFromD<D>>());
   const ExpSplit<V> split = SplitExp(d, AtMost(d, AtLeast(d, z, lowest), highest));
   // As in Sigmoid, with x multiplied in before the power of two can round to a denormal.
-  const V top = MulPow2(d, AtLeast(d, x, lowest), split.n);
-  const V bottom = hn::Add(MulPow2(d, one, split.n), ExpReduced(d, split.r, -1));
+  const V top = MulPow2(d, AtLeast(d, x, x_lowest), split.n);
+  const V bottom = hn::Add(MulPow2(d, Number(d, 1), split.n), ExpReduced(d, split.r, -1));
   return hn::IfThenElse(hn::Gt(z, highest), x, hn::Div(top, bottom));
 }
 
@@ -188,7 +186,7 @@ struct TanhActivation {
 struct Silu {
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Forward(D d, V x, const ActivationConstants<D>&) {
-    return TimesSigmoid(d, x, x);
+    return TimesSigmoid(d, x, x, hn::Set(d, ExpLowest<hn::TFromD<D>>()));
   }
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Backward(D d, V x, V dy, const ActivationConstants<D>&) {
@@ -254,7 +252,7 @@ struct GeluTanh {
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Forward(D d, V x, const ActivationConstants<D>&) {
     const V z = hn::Mul(x, hn::MulAdd(hn::Mul(x, x), Number(d, kCubic), Number(d, kLinear)));
-    return TimesSigmoid(d, x, z);
+    return TimesSigmoid(d, x, z, Number(d, -25));
   }
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Backward(D d, V x, V dy, const ActivationConstants<D>&) {
@@ -436,13 +434,14 @@ struct ExpActivation {
 struct QuickGelu {
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Forward(D d, V x, const ActivationConstants<D>& c) {
-    return TimesSigmoid(d, x, hn::Mul(c.a, x));
+    return TimesSigmoid(d, x, hn::Mul(c.a, x),
+                        hn::Mul(c.one_over_a, hn::Set(d, ExpLowest<hn::TFromD<D>>())));
   }
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Backward(D d, V x, V dy, const ActivationConstants<D>& c) {
     using T = hn::TFromD<D>;
-    const V limit = hn::Abs(hn::Mul(c.one_over_a, hn::Set(d, ExpLowest<T>())));
-    x = AtMost(d, AtLeast(d, x, hn::Neg(limit)), limit);
+    const V limit = hn::Mul(c.one_over_a, hn::Set(d, ExpLowest<T>()));
+    x = AtMost(d, AtLeast(d, x, limit), hn::Neg(limit));
     return hn::Mul(dy, TimesSigmoidSlope(d, x, hn::Mul(c.a, x), c.a));
   }
 };

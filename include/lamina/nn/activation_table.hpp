@@ -116,7 +116,7 @@ inline constexpr std::array kActivationTable{
     ActivationRow{Activation::Exp, "exp", "Exp", 0, {},
                   "exp(x)", ""},
     ActivationRow{Activation::QuickGelu, "quick_gelu", "QuickGelu", 1,
-                  {{{"alpha", 1.702}}},
+                  {{{"alpha", 1.702, ParameterDomain::Positive}}},
                   "x / (1 + exp(-alpha x))", "Hendrycks and Gimpel 2016"},
 };
 // clang-format on
