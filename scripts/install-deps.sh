@@ -69,7 +69,7 @@ else
     as_root=(sudo)
   fi
   echo "install-deps: installing ${missing[*]}"
-  apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 -o Dpkg::Use-Pty=0)
+  apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0)
   "${apt[@]}" update </dev/null
   "${apt[@]}" install -y --no-install-recommends "${missing[@]}" </dev/null >/dev/null
 fi

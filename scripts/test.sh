@@ -43,6 +43,6 @@ if $sanitizers; then
   cmake --preset asan -DLAMINA_BUILD_TOOLS=OFF -DLAMINA_BUILD_EXAMPLES=OFF "${launcher[@]}"
   cmake --build --preset asan --parallel "$jobs"
   step "test with sanitizers"
-  ctest --preset asan --parallel "$jobs" --label-regex unit --tests-regex '^(core|kernels|nn)_'
+  ctest --preset asan --parallel "$jobs" --label-regex unit --tests-regex '^(tests_)?(core|kernels|nn)_'
 fi
 step "done"
