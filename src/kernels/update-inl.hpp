@@ -341,6 +341,20 @@ void Axpy(T alpha, const T* x, T* y, Index count) {
   }
 }
 
+template <class T>
+void Scale(T factor, const T* x, T* out, Index count) {
+  const hn::ScalableTag<T> d;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  const auto by = hn::Set(d, factor);
+  Index i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    hn::StoreU(hn::Mul(by, hn::LoadU(d, x + i)), d, out + i);
+  }
+  for (; i < count; ++i) {
+    out[i] = factor * x[i];
+  }
+}
+
 inline double SumOfSquares(const float* x, Index count) {
   const hn::ScalableTag<double> d;
   const hn::Rebind<float, decltype(d)> half;

@@ -24,6 +24,12 @@ void AxpyF32(float alpha, const float* x, float* y, Index count) {
 void AxpyF64(double alpha, const double* x, double* y, Index count) {
   update_rules::Axpy(alpha, x, y, count);
 }
+void ScaleF32(float factor, const float* x, float* out, Index count) {
+  update_rules::Scale(factor, x, out, count);
+}
+void ScaleF64(double factor, const double* x, double* out, Index count) {
+  update_rules::Scale(factor, x, out, count);
+}
 double SumOfSquaresF32(const float* x, Index count) {
   return update_rules::SumOfSquares(x, count);
 }
@@ -42,6 +48,8 @@ HWY_EXPORT(UpdateF32);
 HWY_EXPORT(UpdateF64);
 HWY_EXPORT(AxpyF32);
 HWY_EXPORT(AxpyF64);
+HWY_EXPORT(ScaleF32);
+HWY_EXPORT(ScaleF64);
 HWY_EXPORT(SumOfSquaresF32);
 HWY_EXPORT(SumOfSquaresF64);
 
@@ -58,6 +66,12 @@ void axpy(float alpha, const float* x, float* y, Index count) {
 }
 void axpy(double alpha, const double* x, double* y, Index count) {
   HWY_DYNAMIC_DISPATCH(AxpyF64)(alpha, x, y, count);
+}
+void scale(float factor, const float* x, float* out, Index count) {
+  HWY_DYNAMIC_DISPATCH(ScaleF32)(factor, x, out, count);
+}
+void scale(double factor, const double* x, double* out, Index count) {
+  HWY_DYNAMIC_DISPATCH(ScaleF64)(factor, x, out, count);
 }
 double sum_of_squares(const float* x, Index count) {
   return HWY_DYNAMIC_DISPATCH(SumOfSquaresF32)(x, count);

@@ -67,6 +67,9 @@ void update(const UpdateRun<double>& run, const UpdatePreparation& preparation,
 /// y += alpha * x
 void axpy(float alpha, const float* x, float* y, Index count);
 void axpy(double alpha, const double* x, double* y, Index count);
+/// out = factor * x; out may be x.
+void scale(float factor, const float* x, float* out, Index count);
+void scale(double factor, const double* x, double* out, Index count);
 /// Sum of x * x, carried on in double.
 [[nodiscard]] double sum_of_squares(const float* x, Index count);
 [[nodiscard]] double sum_of_squares(const double* x, Index count);

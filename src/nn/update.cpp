@@ -292,6 +292,20 @@ void axpy_into(const View<T>& x, MutArg<T> y, std::type_identity_t<T> alpha) {
 }
 
 template <class T>
+void scale_into(const View<T>& x, MutArg<T> out, std::type_identity_t<T> factor) {
+  check(x.defined() && x.shape() == out.shape(), ErrorKind::DimensionMismatch, "scale", "x ",
+        x.shape(), ", out ", out.shape());
+  check(overlap<T, T>(x, out) != Overlap::Partial, ErrorKind::InvalidOperation, "scale",
+        "x and out overlap in part");
+  const detail::Packed<T> packed_x(x);
+  const PackedOut<T> packed_out(out);
+  parallel_for(out.size(), kGrain, [&](Index begin, Index end) {
+    kernels::scale(factor, packed_x.data() + begin, packed_out.data() + begin, end - begin);
+  });
+  packed_out.write_back();
+}
+
+template <class T>
 double sum_of_squares(const View<T>& x) {
   check(x.defined(), ErrorKind::InvalidOperation, "sum_of_squares", "x is not defined");
   const detail::Packed<T> packed(x);
@@ -307,10 +321,11 @@ double sum_of_squares(const View<T>& x) {
   return total;
 }
 
-#define LAMINA_INSTANTIATE(T)                                                                   \
-  template LAMINA_EXPORT void update_inplace<T>(                                                \
-      const View<T>&, MutArg<T>, const std::vector<MutView<T>>&, const UpdateOptions&, Index);  \
-  template LAMINA_EXPORT void axpy_into<T>(const View<T>&, MutArg<T>, std::type_identity_t<T>); \
+#define LAMINA_INSTANTIATE(T)                                                                    \
+  template LAMINA_EXPORT void update_inplace<T>(                                                 \
+      const View<T>&, MutArg<T>, const std::vector<MutView<T>>&, const UpdateOptions&, Index);   \
+  template LAMINA_EXPORT void axpy_into<T>(const View<T>&, MutArg<T>, std::type_identity_t<T>);  \
+  template LAMINA_EXPORT void scale_into<T>(const View<T>&, MutArg<T>, std::type_identity_t<T>); \
   template LAMINA_EXPORT double sum_of_squares<T>(const View<T>&);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)

@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "autograd/small_ops.hpp"
-#include "autograd/values.hpp"
 #include "lamina/autograd/gradcheck.hpp"
+#include "support/values.hpp"
 
 namespace lamina {
 namespace {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "autograd/small_ops.hpp"
+#include "support/message.hpp"
 
 namespace lamina {
 namespace {
@@ -21,19 +22,10 @@ using autograd::make_var;
 using autograd::make_vars;
 using autograd::make_view;
 using autograd::Saved;
+using testing::message_of;
 using testing::number;
 using testing::plus;
 using testing::times;
-
-template <class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 template <class T>
 class VarTest : public ::testing::Test {};

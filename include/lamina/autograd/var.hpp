@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -242,6 +243,13 @@ template <class T>
 [[nodiscard]] Var<T> parameter(Array<T> value) {
   return Var<T>(std::move(value), true);
 }
+
+/// A variable and the path to it in a model: "encoder.0.weight".
+template <class T>
+struct NamedVar {
+  std::string name;
+  Var<T> var;
+};
 
 /// x.save() if `wanted`: saves an input only if the gradient that needs it is asked for.
 template <class T>

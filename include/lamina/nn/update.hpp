@@ -172,6 +172,13 @@ void update_inplace(const View<T>& gradient, MutArg<T> parameter,
 template <class T>
 void axpy_into(const View<T>& x, MutArg<T> y, std::type_identity_t<T> alpha = 1);
 
+/// out = factor x, element by element.
+///
+/// x, out  one shape.  In place: out may be x.  Errors: DimensionMismatch; InvalidOperation for
+/// partial overlap.  BLAS scal.
+template <class T>
+void scale_into(const View<T>& x, MutArg<T> out, std::type_identity_t<T> factor);
+
 /// Sum of the squares of all elements, in double. Two threads give the same bits as one.
 template <class T>
 [[nodiscard]] double sum_of_squares(const View<T>& x);
