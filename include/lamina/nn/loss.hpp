@@ -1,0 +1,5 @@
+#pragma once
+
+// All losses. The target comes first: loss(y_true, y_pred).
+#include "lamina/nn/loss_classification.hpp"
+#include "lamina/nn/loss_regression.hpp"

@@ -1,0 +1,506 @@
+#include "lamina/nn/loss_classification.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+
+#include "kernels/loss_rows.hpp"
+#include "nn/loss_support.hpp"
+
+namespace lamina::nn {
+
+namespace {
+
+using kernels::ClassRow;
+using kernels::Scores;
+
+/// The rows of an array (..., C): each in place if its elements are neighbors, else gathered.
+template <class T>
+class Rows {
+ public:
+  explicit Rows(const View<T>& x) : view_(x), contiguous_(x.is_contiguous()) {
+    lead_ = view_.shape();
+    lead_.erase(lead_.rank() - 1);
+    length_ = view_.shape().back();
+    step_ = view_.strides().back();
+  }
+  [[nodiscard]] bool in_place() const { return contiguous_ || step_ == 1 || length_ <= 1; }
+  /// `buffer` has room for a row; unused if in_place().
+  [[nodiscard]] const T* row(Index r, T* buffer) const {
+    const T* x = view_.data() + offset(r);
+    if (in_place()) {
+      return x;
+    }
+    for (Index i = 0; i < length_; ++i) {
+      buffer[i] = x[i * step_];
+    }
+    return buffer;
+  }
+  [[nodiscard]] Index offset(Index r) const {
+    if (contiguous_) {
+      return r * length_;
+    }
+    Index offset = 0;
+    for (int axis = lead_.rank() - 1; axis >= 0; --axis) {
+      offset += r % lead_[axis] * view_.strides()[axis];
+      r /= lead_[axis];
+    }
+    return offset;
+  }
+  [[nodiscard]] Index step() const { return step_; }
+
+ private:
+  View<T> view_;
+  bool contiguous_;
+  IndexList lead_;
+  Index length_ = 0;
+  Index step_ = 1;
+};
+
+/// What a loss adds up over rows.
+struct Totals {
+  double loss = 0;
+  double weight = 0;
+  Totals& operator+=(const Totals& other) {
+    loss += other.loss;
+    weight += other.weight;
+    return *this;
+  }
+};
+
+/// The checked arguments of one call. Targets are labels or distributions.
+template <class T>
+class Problem {
+ public:
+  Problem(std::string_view operation, Scores scores, const View<std::int64_t>& labels,
+          const View<T>& x, ReductionMode mode, const ClassLossOptions<T>& options)
+      : Problem(operation, scores, x, mode, options) {
+    detail::check_defined(operation, "y_true", labels);
+    check(labels.shape() == lead_, ErrorKind::DimensionMismatch, operation,
+          "y_true must have shape ", lead_, " for scores ", x.shape(), ", got ", labels.shape());
+    if (!labels.is_contiguous()) {
+      labels_copy_ = labels.copy();
+    }
+    labels_ = labels.is_contiguous() ? labels.data() : labels_copy_.data();
+    for (Index r = 0; r < rows_; ++r) {
+      if (labels_[r] < 0 || labels_[r] >= classes_) {
+        check_label(r);
+      }
+    }
+  }
+  Problem(std::string_view operation, Scores scores, const View<T>& targets, const View<T>& x,
+          ReductionMode mode, const ClassLossOptions<T>& options)
+      : Problem(operation, scores, x, mode, options) {
+    detail::check_defined(operation, "y_true", targets);
+    detail::check_same_shape(operation, "y_true", targets.shape(), "the scores", x.shape());
+    check(!options.ignore_index, ErrorKind::InvalidOperation, operation,
+          "ignore_index needs integer labels");
+    targets_.emplace(targets);
+  }
+
+  [[nodiscard]] const Shape& lead() const { return lead_; }
+  [[nodiscard]] const Shape& shape() const { return shape_; }
+  [[nodiscard]] std::string_view operation() const { return operation_; }
+
+  [[nodiscard]] Array<T> forward() const {
+    Array<T> result = Array<T>::empty(detail::loss_shape(mode_, lead_));
+    const Totals totals =
+        detail::sum_over_chunks<Totals>(rows_, grain(), [&](Index begin, Index end) {
+          const Buffer<T> x_buffer = row_buffer(x_);
+          const Buffer<T> t_buffer = targets_ ? row_buffer(*targets_) : Buffer<T>();
+          Totals sum;
+          for (Index r = begin; r < end; ++r) {
+            const Totals one = row_forward(r, x_buffer.data(), t_buffer.data());
+            if (mode_ == ReductionMode::None) {
+              result.data()[r] = static_cast<T>(one.loss);
+            }
+            sum += one;
+          }
+          return sum;
+        });
+    if (mode_ != ReductionMode::None) {
+      *result.data() = static_cast<T>(
+          mode_ == ReductionMode::Sum ? totals.loss : detail::mean_of(totals.loss, totals.weight));
+    }
+    return result;
+  }
+
+  void backward(const View<T>& dy, const MutView<T>& out) const {
+    each_gradient(dy, out, [&](Index r, double g, T* x_buffer, T* t_buffer, T* dx) {
+      row_backward(r, g, x_buffer, t_buffer, dx);
+    });
+  }
+  void backward_true(const View<T>& dy, const MutView<T>& out) const {
+    each_gradient(dy, out, [&](Index r, double g, T* x_buffer, T* t_buffer, T* dt) {
+      ClassRow<T> row = class_row(x_.row(r, x_buffer), targets_->row(r, t_buffer));
+      finish_logits(row);
+      kernels::row_backward_target(row, g, dt);
+    });
+  }
+
+ private:
+  Problem(std::string_view operation, Scores scores, const View<T>& x, ReductionMode mode,
+          const ClassLossOptions<T>& options)
+      : operation_(operation),
+        scores_(scores),
+        mode_(mode),
+        ignore_index_(options.ignore_index),
+        smoothing_(options.label_smoothing),
+        epsilon_(options.epsilon),
+        x_(checked_scores(operation, x)) {
+    shape_ = x.shape();
+    classes_ = shape_.back();
+    lead_ = shape_;
+    lead_.erase(lead_.rank() - 1);
+    rows_ = lead_.size();
+    check(classes_ > 0 || rows_ == 0, ErrorKind::DimensionMismatch, operation,
+          "needs at least one class, got scores ", shape_);
+    check(smoothing_ >= 0 && smoothing_ <= 1, ErrorKind::InvalidOperation, operation,
+          "label_smoothing must be between 0 and 1, got ", smoothing_);
+    check(epsilon_ >= 0 && epsilon_ < 1, ErrorKind::InvalidOperation, operation,
+          "epsilon must be at least 0 and less than 1, got ", epsilon_);
+    smooth_share_ = classes_ == 0 ? 0.0 : smoothing_ / static_cast<double>(classes_);
+    weight_sum_ = static_cast<double>(classes_);
+    if (options.weight.defined()) {
+      check(options.weight.shape() == Shape{classes_}, ErrorKind::DimensionMismatch, operation,
+            "weight must have shape ", Shape{classes_}, ", got ", options.weight.shape());
+      weight_ = options.weight.copy();
+      weight_sum_ = 0;
+      for (const T w : weight_) {
+        weight_sum_ += static_cast<double>(w);
+      }
+    }
+  }
+
+  static const View<T>& checked_scores(std::string_view operation, const View<T>& x) {
+    detail::check_defined(operation, "y_pred", x);
+    check(x.rank() >= 1, ErrorKind::DimensionMismatch, operation,
+          "scores must have rank 1 or more (..., classes), got shape ", x.shape());
+    return x;
+  }
+
+  void check_label(Index r) const {
+    if (ignored(r)) {
+      return;
+    }
+    IndexList position = lead_;
+    Index rest = r;
+    for (int axis = lead_.rank() - 1; axis >= 0; --axis) {
+      position[axis] = rest % lead_[axis];
+      rest /= lead_[axis];
+    }
+    check(false, ErrorKind::IndexOutOfBounds, operation_, "label ", labels_[r], " at ", position,
+          " is out of range for ", classes_, " classes");
+  }
+
+  [[nodiscard]] Index grain() const {
+    return std::max<Index>(1, 16384 / std::max<Index>(classes_, 1));
+  }
+  [[nodiscard]] Buffer<T> row_buffer(const Rows<T>& rows) const {
+    return rows.in_place() ? Buffer<T>() : Buffer<T>(classes_);
+  }
+  [[nodiscard]] bool ignored(Index r) const {
+    return ignore_index_ && labels_[r] == *ignore_index_;
+  }
+  [[nodiscard]] double class_weight(std::int64_t c) const {
+    return weight_.empty() ? 1.0 : static_cast<double>(weight_.data()[c]);
+  }
+
+  [[nodiscard]] ClassRow<T> class_row(const T* x, const T* t) const {
+    ClassRow<T> row;
+    row.scores = scores_;
+    row.n = classes_;
+    row.x = x;
+    row.t = t;
+    row.w = weight_.empty() ? nullptr : weight_.data();
+    row.t_scale = 1.0 - smoothing_;
+    row.t_add = smooth_share_;
+    row.epsilon = epsilon_;
+    return row;
+  }
+  void finish_logits(ClassRow<T>& row) const {
+    if (scores_ == Scores::Logits) {
+      const kernels::ExpSum sum = kernels::exp_sum_row(row.x, row.n);
+      row.max = sum.max;
+      row.log_sum = std::log(sum.sum);
+    }
+  }
+  [[nodiscard]] double nll(const ClassRow<T>& row, std::int64_t c) const {
+    const auto score = static_cast<double>(row.x[c]);
+    switch (scores_) {
+      case Scores::Logits:
+        return row.max - score + row.log_sum;
+      case Scores::Probabilities:
+        return -std::log(score < epsilon_ ? epsilon_ : score);
+      case Scores::LogProbabilities:
+        break;
+    }
+    return -score;
+  }
+
+  [[nodiscard]] Totals row_forward(Index r, T* x_buffer, T* t_buffer) const {
+    if (targets_) {
+      ClassRow<T> row = class_row(x_.row(r, x_buffer), targets_->row(r, t_buffer));
+      finish_logits(row);
+      return {kernels::row_loss(row).loss, 1.0};
+    }
+    if (ignored(r)) {
+      return {};
+    }
+    const std::int64_t label = labels_[r];
+    const double weight = class_weight(label);
+    ClassRow<T> row = class_row(x_.row(r, x_buffer), nullptr);
+    finish_logits(row);
+    const double of_label = nll(row, label);
+    const double share = (1.0 - smoothing_) * weight;
+    // A class that counts 0 counts nothing, not 0 times infinity.
+    double loss = share == 0 && !std::isnan(of_label) ? 0.0 : share * of_label;
+    if (smoothing_ > 0) {
+      loss += kernels::row_loss(row).loss;
+    }
+    return {loss, weight};
+  }
+
+  void row_backward(Index r, double g, T* x_buffer, T* t_buffer, T* dx) const {
+    if (targets_) {
+      ClassRow<T> row = class_row(x_.row(r, x_buffer), targets_->row(r, t_buffer));
+      finish_logits(row);
+      const double weight = scores_ == Scores::Logits ? kernels::row_loss(row).weight : 0.0;
+      kernels::row_backward(row, g, weight, dx);
+      return;
+    }
+    if (ignored(r)) {
+      std::fill_n(dx, classes_, T{0});
+      return;
+    }
+    const std::int64_t label = labels_[r];
+    const double at_label = (1.0 - smoothing_) * class_weight(label);
+    ClassRow<T> row = class_row(x_.row(r, x_buffer), nullptr);
+    const auto score = static_cast<double>(row.x[label]);
+    finish_logits(row);
+    if (scores_ == Scores::Logits || smoothing_ > 0) {
+      kernels::row_backward(row, g, at_label + smooth_share_ * weight_sum_, dx);
+    } else {
+      std::fill_n(dx, classes_, T{0});
+    }
+    switch (scores_) {
+      case Scores::Logits:
+      case Scores::LogProbabilities:
+        dx[label] -= static_cast<T>(g * at_label);
+        break;
+      case Scores::Probabilities:
+        dx[label] -= score < epsilon_ ? T{0} : static_cast<T>(g * at_label / score);
+        break;
+    }
+  }
+
+  /// What a gradient of 1 for the loss is for one row's.
+  [[nodiscard]] double row_share() const {
+    if (mode_ != ReductionMode::Mean) {
+      return 1.0;
+    }
+    double weight = targets_ ? static_cast<double>(rows_) : 0.0;
+    for (Index r = 0; r < rows_ && !targets_; ++r) {
+      weight += ignored(r) ? 0.0 : class_weight(labels_[r]);
+    }
+    return detail::mean_of(1.0, weight);
+  }
+
+  template <class F>
+  void each_gradient(const View<T>& dy, const MutView<T>& out, const F& gradient) const {
+    const bool each = mode_ == ReductionMode::None;
+    const lamina::detail::Packed<T> upstream(dy);
+    const double scale = each ? 1.0 : static_cast<double>(dy.item()) * row_share();
+    const Rows<T> target(out);
+    parallel_for(rows_, grain(), [&](Index begin, Index end) {
+      const Buffer<T> x_buffer = row_buffer(x_);
+      const Buffer<T> t_buffer = targets_ ? row_buffer(*targets_) : Buffer<T>();
+      const Buffer<T> out_buffer = row_buffer(target);
+      for (Index r = begin; r < end; ++r) {
+        const double g = each ? static_cast<double>(upstream.data()[r]) : scale;
+        T* place = out.data() + target.offset(r);
+        T* row = target.in_place() ? place : out_buffer.data();
+        gradient(r, g, x_buffer.data(), t_buffer.data(), row);
+        for (Index c = 0; c < classes_ && row != place; ++c) {
+          place[c * target.step()] = row[c];
+        }
+      }
+    });
+  }
+
+  std::string_view operation_;
+  Scores scores_;
+  ReductionMode mode_;
+  std::optional<std::int64_t> ignore_index_;
+  double smoothing_;
+  double epsilon_;
+  double smooth_share_ = 0;
+  double weight_sum_ = 0;
+  Shape shape_;
+  Shape lead_;
+  Index rows_ = 0;
+  Index classes_ = 0;
+  Rows<T> x_;
+  std::optional<Rows<T>> targets_;
+  const std::int64_t* labels_ = nullptr;
+  Array<std::int64_t> labels_copy_;
+  Array<T> weight_;
+};
+
+template <class T>
+Array<T> gradient_of(const Problem<T>& problem, const View<T>& dy, ReductionMode mode) {
+  detail::check_upstream(problem.operation(), dy, mode, problem.lead());
+  Array<T> result = Array<T>::empty(problem.shape());
+  problem.backward(dy, result);
+  return result;
+}
+template <class T>
+Array<T> target_gradient_of(const Problem<T>& problem, const View<T>& dy, ReductionMode mode) {
+  detail::check_upstream(problem.operation(), dy, mode, problem.lead());
+  Array<T> result = Array<T>::empty(problem.shape());
+  problem.backward_true(dy, result);
+  return result;
+}
+
+template <class T>
+ClassLossOptions<T> class_options(const CrossEntropyOptions<T>& options) {
+  return {options.weight, options.ignore_index, options.label_smoothing, 0.0};
+}
+
+constexpr std::string_view kCrossEntropy = "cross_entropy";
+constexpr std::string_view kSparse = "sparse_categorical_cross_entropy";
+constexpr std::string_view kCategorical = "categorical_cross_entropy";
+constexpr std::string_view kNll = "nll_loss";
+
+}  // namespace
+
+template <class T>
+Array<T> cross_entropy(const View<std::int64_t>& y_true, const View<T>& logits,
+                       const CrossEntropyOptions<std::type_identity_t<T>>& options) {
+  return Problem<T>(kCrossEntropy, Scores::Logits, y_true, logits, options.mode,
+                    class_options(options))
+      .forward();
+}
+template <class T>
+Array<T> cross_entropy(const View<T>& y_true, ViewArg<T> logits,
+                       const CrossEntropyOptions<std::type_identity_t<T>>& options) {
+  return Problem<T>(kCrossEntropy, Scores::Logits, y_true, logits, options.mode,
+                    class_options(options))
+      .forward();
+}
+template <class T>
+Array<T> cross_entropy_backward(const View<T>& dy, const View<std::int64_t>& y_true,
+                                ViewArg<T> logits,
+                                const CrossEntropyOptions<std::type_identity_t<T>>& options) {
+  return gradient_of(Problem<T>(kCrossEntropy, Scores::Logits, y_true, logits, options.mode,
+                                class_options(options)),
+                     dy, options.mode);
+}
+template <class T>
+Array<T> cross_entropy_backward(const View<T>& dy, ViewArg<T> y_true, ViewArg<T> logits,
+                                const CrossEntropyOptions<std::type_identity_t<T>>& options) {
+  return gradient_of(Problem<T>(kCrossEntropy, Scores::Logits, y_true, logits, options.mode,
+                                class_options(options)),
+                     dy, options.mode);
+}
+template <class T>
+Array<T> cross_entropy_backward_true(const View<T>& dy, ViewArg<T> y_true, ViewArg<T> logits,
+                                     const CrossEntropyOptions<std::type_identity_t<T>>& options) {
+  return target_gradient_of(Problem<T>(kCrossEntropy, Scores::Logits, y_true, logits, options.mode,
+                                       class_options(options)),
+                            dy, options.mode);
+}
+template <class T>
+void cross_entropy_backward_into(const View<T>& dy, const View<std::int64_t>& y_true,
+                                 ViewArg<T> logits, MutArg<T> out,
+                                 const CrossEntropyOptions<std::type_identity_t<T>>& options) {
+  const Problem<T> problem(kCrossEntropy, Scores::Logits, y_true, logits, options.mode,
+                           class_options(options));
+  detail::check_upstream(kCrossEntropy, dy, options.mode, problem.lead());
+  detail::check_output<T>(kCrossEntropy, out, problem.shape());
+  detail::check_apart<T, T>(kCrossEntropy, out, logits, true);
+  detail::check_apart<T, T>(kCrossEntropy, out, dy, false);
+  problem.backward(dy, out);
+}
+
+template <class T>
+Array<T> sparse_categorical_cross_entropy(
+    const View<std::int64_t>& y_true, const View<T>& y_pred, ReductionMode mode,
+    const ClassLossOptions<std::type_identity_t<T>>& options) {
+  return Problem<T>(kSparse, Scores::Probabilities, y_true, y_pred, mode, options).forward();
+}
+template <class T>
+Array<T> sparse_categorical_cross_entropy_backward(
+    const View<T>& dy, const View<std::int64_t>& y_true, ViewArg<T> y_pred, ReductionMode mode,
+    const ClassLossOptions<std::type_identity_t<T>>& options) {
+  return gradient_of(Problem<T>(kSparse, Scores::Probabilities, y_true, y_pred, mode, options), dy,
+                     mode);
+}
+
+template <class T>
+Array<T> categorical_cross_entropy(const View<T>& y_true, ViewArg<T> y_pred, ReductionMode mode,
+                                   const ClassLossOptions<std::type_identity_t<T>>& options) {
+  return Problem<T>(kCategorical, Scores::Probabilities, y_true, y_pred, mode, options).forward();
+}
+template <class T>
+Array<T> categorical_cross_entropy_backward(
+    const View<T>& dy, ViewArg<T> y_true, ViewArg<T> y_pred, ReductionMode mode,
+    const ClassLossOptions<std::type_identity_t<T>>& options) {
+  return gradient_of(Problem<T>(kCategorical, Scores::Probabilities, y_true, y_pred, mode, options),
+                     dy, mode);
+}
+template <class T>
+Array<T> categorical_cross_entropy_backward_true(
+    const View<T>& dy, ViewArg<T> y_true, ViewArg<T> y_pred, ReductionMode mode,
+    const ClassLossOptions<std::type_identity_t<T>>& options) {
+  return target_gradient_of(
+      Problem<T>(kCategorical, Scores::Probabilities, y_true, y_pred, mode, options), dy, mode);
+}
+
+template <class T>
+Array<T> nll_loss(const View<std::int64_t>& y_true, const View<T>& log_probs, ReductionMode mode,
+                  const ClassLossOptions<std::type_identity_t<T>>& options) {
+  return Problem<T>(kNll, Scores::LogProbabilities, y_true, log_probs, mode, options).forward();
+}
+template <class T>
+Array<T> nll_loss_backward(const View<T>& dy, const View<std::int64_t>& y_true,
+                           ViewArg<T> log_probs, ReductionMode mode,
+                           const ClassLossOptions<std::type_identity_t<T>>& options) {
+  return gradient_of(Problem<T>(kNll, Scores::LogProbabilities, y_true, log_probs, mode, options),
+                     dy, mode);
+}
+
+#define LAMINA_INSTANTIATE(T)                                                                     \
+  template LAMINA_EXPORT Array<T> cross_entropy<T>(const View<std::int64_t>&, const View<T>&,     \
+                                                   const CrossEntropyOptions<T>&);                \
+  template LAMINA_EXPORT Array<T> cross_entropy<T>(const View<T>&, ViewArg<T>,                    \
+                                                   const CrossEntropyOptions<T>&);                \
+  template LAMINA_EXPORT Array<T> cross_entropy_backward<T>(                                      \
+      const View<T>&, const View<std::int64_t>&, ViewArg<T>, const CrossEntropyOptions<T>&);      \
+  template LAMINA_EXPORT Array<T> cross_entropy_backward<T>(                                      \
+      const View<T>&, ViewArg<T>, ViewArg<T>, const CrossEntropyOptions<T>&);                     \
+  template LAMINA_EXPORT Array<T> cross_entropy_backward_true<T>(                                 \
+      const View<T>&, ViewArg<T>, ViewArg<T>, const CrossEntropyOptions<T>&);                     \
+  template LAMINA_EXPORT void cross_entropy_backward_into<T>(                                     \
+      const View<T>&, const View<std::int64_t>&, ViewArg<T>, MutArg<T>,                           \
+      const CrossEntropyOptions<T>&);                                                             \
+  template LAMINA_EXPORT Array<T> sparse_categorical_cross_entropy<T>(                            \
+      const View<std::int64_t>&, const View<T>&, ReductionMode, const ClassLossOptions<T>&);      \
+  template LAMINA_EXPORT Array<T> sparse_categorical_cross_entropy_backward<T>(                   \
+      const View<T>&, const View<std::int64_t>&, ViewArg<T>, ReductionMode,                       \
+      const ClassLossOptions<T>&);                                                                \
+  template LAMINA_EXPORT Array<T> categorical_cross_entropy<T>(                                   \
+      const View<T>&, ViewArg<T>, ReductionMode, const ClassLossOptions<T>&);                     \
+  template LAMINA_EXPORT Array<T> categorical_cross_entropy_backward<T>(                          \
+      const View<T>&, ViewArg<T>, ViewArg<T>, ReductionMode, const ClassLossOptions<T>&);         \
+  template LAMINA_EXPORT Array<T> categorical_cross_entropy_backward_true<T>(                     \
+      const View<T>&, ViewArg<T>, ViewArg<T>, ReductionMode, const ClassLossOptions<T>&);         \
+  template LAMINA_EXPORT Array<T> nll_loss<T>(const View<std::int64_t>&, const View<T>&,          \
+                                              ReductionMode, const ClassLossOptions<T>&);         \
+  template LAMINA_EXPORT Array<T> nll_loss_backward<T>(const View<T>&, const View<std::int64_t>&, \
+                                                       ViewArg<T>, ReductionMode,                 \
+                                                       const ClassLossOptions<T>&);
+LAMINA_INSTANTIATE(float)
+LAMINA_INSTANTIATE(double)
+
+}  // namespace lamina::nn

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "lamina/core/array.hpp"
+#include "lamina/core/parallel.hpp"
+#include "lamina/nn/types.hpp"
+
+// What all losses have in common: checks, and sums over chunks in a fixed order.
+namespace lamina::nn::detail {
+
+inline void check_same_shape(std::string_view operation, std::string_view name_a, const Shape& a,
+                             std::string_view name_b, const Shape& b) {
+  check(a == b, ErrorKind::DimensionMismatch, operation, name_a, " and ", name_b,
+        " must have the same shape, got ", a, " and ", b);
+}
+template <class T>
+void check_defined(std::string_view operation, std::string_view name, const View<T>& x) {
+  check(x.defined(), ErrorKind::InvalidOperation, operation, name, " is not defined");
+}
+
+/// `elements` is the shape of one loss per element or row; a mean or sum has rank 0.
+inline Shape loss_shape(ReductionMode mode, const Shape& elements) {
+  return mode == ReductionMode::None ? elements : Shape{};
+}
+/// dy must have the shape of the loss.
+template <class T>
+void check_upstream(std::string_view operation, const View<T>& dy, ReductionMode mode,
+                    const Shape& elements) {
+  check(dy.defined() && dy.shape() == loss_shape(mode, elements), ErrorKind::DimensionMismatch,
+        operation, "dy must have the shape of the loss, ", loss_shape(mode, elements), ", got ",
+        dy.shape());
+}
+/// The result must have the shape named and share memory with no input, or be one in full.
+template <class T>
+void check_output(std::string_view operation, const View<T>& out, const Shape& shape) {
+  check(out.defined() && out.shape() == shape, ErrorKind::DimensionMismatch, operation,
+        "the output must have shape ", shape, ", got ", out.shape());
+}
+template <class T, class U>
+void check_apart(std::string_view operation, const View<T>& out, const View<U>& input,
+                 bool same_is_fine) {
+  const Overlap how = overlap(out, input);
+  check(how == Overlap::None || (same_is_fine && how == Overlap::Same), ErrorKind::InvalidOperation,
+        operation, "the output overlaps an input");
+}
+
+/// sum / count; 0 of nothing.
+inline double mean_of(double sum, double count) {
+  return count == 0 ? 0.0 : sum / count;
+}
+
+/// Adds up what body(begin, end) returns for the chunks of [0, n), in the order of the chunks
+/// whatever thread computed them. Sum has operator+=.
+template <class Sum, class Body>
+Sum sum_over_chunks(Index n, Index grain, const Body& body) {
+  if (n <= grain) {
+    return n == 0 ? Sum{} : body(Index{0}, n);
+  }
+  std::vector<Sum> parts(static_cast<std::size_t>(ceil_div(n, grain)));
+  parallel_for(n, grain, [&](Index begin, Index end) {
+    parts[static_cast<std::size_t>(begin / grain)] = body(begin, end);
+  });
+  Sum total{};
+  for (const Sum& part : parts) {
+    total += part;
+  }
+  return total;
+}
+
+}  // namespace lamina::nn::detail
