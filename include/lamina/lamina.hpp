@@ -3,8 +3,10 @@
 // Everything.
 
 #include "lamina/autograd/gradcheck.hpp"
+#include "lamina/autograd/ops_activation.hpp"
 #include "lamina/autograd/ops_linear.hpp"
 #include "lamina/autograd/ops_shape.hpp"
+#include "lamina/autograd/ops_softmax.hpp"
 #include "lamina/autograd/var.hpp"
 #include "lamina/core/array.hpp"
 #include "lamina/core/error.hpp"
@@ -27,6 +29,7 @@
 #include "lamina/io/npy.hpp"
 #include "lamina/io/npz.hpp"
 #include "lamina/io/safetensors.hpp"
+#include "lamina/layers/activation.hpp"
 #include "lamina/layers/linear.hpp"
 #include "lamina/layers/module.hpp"
 #include "lamina/layers/sequential.hpp"
