@@ -38,6 +38,7 @@
 #include "lamina/nn/init.hpp"
 #include "lamina/nn/linear.hpp"
 #include "lamina/nn/loss.hpp"
+#include "lamina/nn/loss_binary.hpp"
 #include "lamina/nn/loss_classification.hpp"
 #include "lamina/nn/loss_elementwise.hpp"
 #include "lamina/nn/loss_regression.hpp"

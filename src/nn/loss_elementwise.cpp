@@ -64,9 +64,8 @@ struct Operands {
     if (!x.defined()) {
       return {};
     }
-    check(broadcast_shapes(x.shape(), shape, to_string(kind)) == shape,
-          ErrorKind::DimensionMismatch, to_string(kind), name, " ", x.shape(),
-          " does not broadcast to ", shape);
+    check(detail::broadcasts_to(x.shape(), shape), ErrorKind::DimensionMismatch, to_string(kind),
+          name, " ", x.shape(), " does not broadcast to ", shape);
     return BlockReader<T>(x.broadcast_to(shape));
   }
 

@@ -20,6 +20,15 @@ void check_defined(std::string_view operation, std::string_view name, const View
   check(x.defined(), ErrorKind::InvalidOperation, operation, name, " is not defined");
 }
 
+inline bool broadcasts_to(const Shape& from, const Shape& to) {
+  const int added = to.rank() - from.rank();
+  bool fits = added >= 0;
+  for (int axis = 0; fits && axis < from.rank(); ++axis) {
+    fits = from[axis] == 1 || from[axis] == to[axis + added];
+  }
+  return fits;
+}
+
 /// `elements` is the shape of one loss per element or row; a mean or sum has rank 0.
 inline Shape loss_shape(ReductionMode mode, const Shape& elements) {
   return mode == ReductionMode::None ? elements : Shape{};

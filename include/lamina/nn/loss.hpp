@@ -1,5 +1,6 @@
 #pragma once
 
 // All losses. The target comes first: loss(y_true, y_pred).
+#include "lamina/nn/loss_binary.hpp"
 #include "lamina/nn/loss_classification.hpp"
 #include "lamina/nn/loss_regression.hpp"
