@@ -5,6 +5,7 @@
 #include "lamina/autograd/gradcheck.hpp"
 #include "lamina/autograd/ops_activation.hpp"
 #include "lamina/autograd/ops_linear.hpp"
+#include "lamina/autograd/ops_loss.hpp"
 #include "lamina/autograd/ops_shape.hpp"
 #include "lamina/autograd/ops_softmax.hpp"
 #include "lamina/autograd/var.hpp"

@@ -244,6 +244,24 @@ template <class T>
   return Var<T>(std::move(value), true);
 }
 
+namespace detail {
+template <class T>
+class ConstantOrVar {
+ public:
+  ConstantOrVar(const Var<T>& var) : var_(var) {}                    // NOLINT: implicit
+  ConstantOrVar(const View<T>& constant) : var_(constant) {}         // NOLINT: implicit
+  ConstantOrVar(Array<T>&& constant) : var_(std::move(constant)) {}  // NOLINT: implicit
+  [[nodiscard]] const Var<T>& var() const noexcept { return var_; }
+
+ private:
+  Var<T> var_;
+};
+}  // namespace detail
+
+/// Parameter type that takes a variable, or an array as a constant, and does not deduce T.
+template <class T>
+using VarArg = const detail::ConstantOrVar<std::type_identity_t<T>>&;
+
 /// A variable and the path to it in a model: "encoder.0.weight".
 template <class T>
 struct NamedVar {
