@@ -98,6 +98,65 @@ BENCHMARK(softmax_naive<double>)->Args({256, 4096});
 BENCHMARK(softmax_ours<double, 1, false>)->Args({256, 4096})->Args({4096, 4096});
 BENCHMARK(softmax_ours<double, 1, true>)->Args({256, 4096});
 
+template <class T>
+void sum_naive(benchmark::State& state) {
+  const Array<T> x = numbers<T>({state.range(0)});
+  for (auto _ : state) {
+    T total = 0;
+    for (const T* at = x.begin(); at != x.end(); ++at) {
+      total += *at;
+    }
+    benchmark::DoNotOptimize(total);
+  }
+  count(state, x.size(), x.size() * static_cast<Index>(sizeof(T)));
+}
+
+/// Over everything (Axis < 0) or one axis of a matrix.
+template <class T, nn::Reduction Kind, int Axis>
+void reduce_ours(benchmark::State& state) {
+  const Array<T> x = numbers<T>({state.range(0), state.range(1)});
+  const nn::ReduceOptions options{.axes = Axis < 0 ? Axes{} : Axes{Axis}};
+  Array<T> y(nn::reduced_shape(x.shape(), options));
+  for (auto _ : state) {
+    nn::reduce_into(Kind, x, y, options);
+    benchmark::ClobberMemory();
+  }
+  count(state, x.size(), x.size() * static_cast<Index>(sizeof(T)));
+}
+
+template <class T, int Axis>
+void argmax_ours(benchmark::State& state) {
+  const Array<T> x = numbers<T>({state.range(0), state.range(1)});
+  const nn::ReduceOptions options{.axes = {Axis}};
+  Array<std::int64_t> y(nn::reduced_shape(x.shape(), options));
+  for (auto _ : state) {
+    nn::argmax_into(x, y, options);
+    benchmark::ClobberMemory();
+  }
+  count(state, x.size(), x.size() * static_cast<Index>(sizeof(T)));
+}
+
+void reduce_shapes(benchmark::internal::Benchmark* b) {
+  for (const auto& [rows, n] :
+       {std::pair<Index, Index>{50000, 10}, {64, 64}, {1024, 768}, {4096, 4096}}) {
+    b->Args({rows, n});
+  }
+}
+
+BENCHMARK(sum_naive<float>)->Arg(1 << 24);
+BENCHMARK(reduce_ours<float, nn::Reduction::Sum, -1>)->Apply(reduce_shapes);
+BENCHMARK(reduce_ours<float, nn::Reduction::Sum, 1>)->Apply(reduce_shapes);
+BENCHMARK(reduce_ours<float, nn::Reduction::Sum, 0>)->Apply(reduce_shapes);
+BENCHMARK(reduce_ours<float, nn::Reduction::Max, -1>)->Apply(reduce_shapes);
+BENCHMARK(reduce_ours<float, nn::Reduction::Max, 0>)->Apply(reduce_shapes);
+BENCHMARK(reduce_ours<float, nn::Reduction::Var, 1>)->Apply(reduce_shapes);
+BENCHMARK(reduce_ours<float, nn::Reduction::Var, 0>)->Apply(reduce_shapes);
+BENCHMARK(reduce_ours<float, nn::Reduction::LogSumExp, 1>)->Apply(reduce_shapes);
+BENCHMARK(argmax_ours<float, 1>)->Apply(reduce_shapes);
+BENCHMARK(argmax_ours<float, 0>)->Apply(reduce_shapes);
+BENCHMARK(sum_naive<double>)->Arg(1 << 23);
+BENCHMARK(reduce_ours<double, nn::Reduction::Sum, -1>)->Args({2048, 4096});
+
 }  // namespace
 
 BENCHMARK_MAIN();

@@ -44,6 +44,7 @@
 #include "lamina/nn/loss_elementwise.hpp"
 #include "lamina/nn/loss_regression.hpp"
 #include "lamina/nn/loss_table.hpp"
+#include "lamina/nn/reduction.hpp"
 #include "lamina/nn/simd_info.hpp"
 #include "lamina/nn/softmax.hpp"
 #include "lamina/nn/types.hpp"

@@ -1,0 +1,542 @@
+// Reductions along rows and down columns, and the spreading of their gradients.
+
+#if defined(LAMINA_KERNELS_REDUCE_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef LAMINA_KERNELS_REDUCE_INL
+#undef LAMINA_KERNELS_REDUCE_INL
+#else
+#define LAMINA_KERNELS_REDUCE_INL
+#endif
+
+#include <algorithm>
+#include <limits>
+
+#include "hwy/highway.h"
+#include "kernels/math-inl.hpp"
+#include "kernels/reduce.hpp"
+#include "kernels/tail-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// What a step accumulates: one or two vectors.
+template <class V>
+struct Accumulator {
+  V first;
+  V second;
+};
+
+// Each step: Init, the accumulator of nothing; Step, with one more vector of elements; Merge, of
+// two accumulators; Finish, across the lanes (rows) or lane by lane (columns).
+
+/// Steps that add Map(x) up.
+template <class Self>
+struct Adding {
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE Accumulator<V> Init(D d) {
+    return {hn::Zero(d), hn::Zero(d)};
+  }
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE Accumulator<V> Step(D d, Accumulator<V> acc, V x, V p) {
+    return {Self::Add(d, acc.first, x, p), acc.second};
+  }
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE Accumulator<V> Merge(D /*d*/, Accumulator<V> a, Accumulator<V> b) {
+    return {hn::Add(a.first, b.first), hn::Add(a.second, b.second)};
+  }
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE V Lanes(D d, Accumulator<V> acc) {
+    return hn::SumOfLanes(d, acc.first);
+  }
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE V SecondLanes(D d, Accumulator<V> acc) {
+    return hn::SumOfLanes(d, acc.second);
+  }
+  template <class V>
+  static HWY_INLINE V Column(Accumulator<V> acc) {
+    return acc.first;
+  }
+  static constexpr bool kTwo = false;
+};
+
+struct SumStep : Adding<SumStep> {
+  template <class D, class V>
+  static HWY_INLINE V Add(D /*d*/, V sum, V x, V /*p*/) {
+    return hn::Add(sum, x);
+  }
+};
+struct SumAbsStep : Adding<SumAbsStep> {
+  template <class D, class V>
+  static HWY_INLINE V Add(D /*d*/, V sum, V x, V /*p*/) {
+    return hn::Add(sum, hn::Abs(x));
+  }
+};
+struct SumSquaresStep : Adding<SumSquaresStep> {
+  template <class D, class V>
+  static HWY_INLINE V Add(D /*d*/, V sum, V x, V /*p*/) {
+    return hn::MulAdd(x, x, sum);
+  }
+};
+struct SumScaledStep : Adding<SumScaledStep> {
+  template <class D, class V>
+  static HWY_INLINE V Add(D d, V sum, V x, V p) {
+    return SumSquaresStep::Add(d, sum, hn::Mul(x, p), p);
+  }
+};
+struct SumExpStep : Adding<SumExpStep> {
+  template <class D, class V>
+  static HWY_INLINE V Add(D d, V sum, V x, V p) {
+    return hn::Add(sum, Exp(d, hn::Sub(x, p)));
+  }
+};
+struct CountEqualStep : Adding<CountEqualStep> {
+  template <class D, class V>
+  static HWY_INLINE V Add(D d, V sum, V x, V p) {
+    return hn::Add(sum, hn::IfThenElseZero(hn::Eq(x, p), hn::Set(d, hn::TFromD<D>(1))));
+  }
+};
+struct CountAbsStep : Adding<CountAbsStep> {
+  template <class D, class V>
+  static HWY_INLINE V Add(D d, V sum, V x, V p) {
+    return CountEqualStep::Add(d, sum, hn::Abs(x), p);
+  }
+};
+struct SumCenteredStep : Adding<SumCenteredStep> {
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE Accumulator<V> Step(D /*d*/, Accumulator<V> acc, V x, V p) {
+    const V difference = hn::Sub(x, p);
+    return {hn::Add(acc.first, difference), hn::MulAdd(difference, difference, acc.second)};
+  }
+  static constexpr bool kTwo = true;
+};
+
+struct ProductStep : Adding<ProductStep> {
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE Accumulator<V> Init(D d) {
+    return {hn::Set(d, hn::TFromD<D>(1)), hn::Zero(d)};
+  }
+  template <class D, class V>
+  static HWY_INLINE V Add(D /*d*/, V product, V x, V /*p*/) {
+    return hn::Mul(product, x);
+  }
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE Accumulator<V> Merge(D /*d*/, Accumulator<V> a, Accumulator<V> b) {
+    return {hn::Mul(a.first, b.first), a.second};
+  }
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE V Lanes(D d, Accumulator<V> acc) {
+    HWY_ALIGN hn::TFromD<D> lanes[hn::MaxLanes(d)];
+    hn::Store(acc.first, d, lanes);
+    hn::TFromD<D> product = lanes[0];
+    for (size_t i = 1; i < hn::Lanes(d); ++i) {
+      product *= lanes[i];
+    }
+    return hn::Set(d, product);
+  }
+};
+
+/// Extremes. Max and Min lose NaNs on some targets, so these are kept in the second vector.
+template <class Self>
+struct Extreme {
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE Accumulator<V> Init(D d) {
+    return {hn::Set(d, Self::template Worst<hn::TFromD<D>>()), hn::Zero(d)};
+  }
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE Accumulator<V> Step(D /*d*/, Accumulator<V> acc, V x, V /*p*/) {
+    const V value = Self::Map(x);
+    return {Self::Better(acc.first, value), hn::IfThenElse(hn::IsNaN(x), x, acc.second)};
+  }
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE Accumulator<V> Merge(D /*d*/, Accumulator<V> a, Accumulator<V> b) {
+    return {Self::Better(a.first, b.first), hn::Add(a.second, b.second)};
+  }
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE V Lanes(D d, Accumulator<V> acc) {
+    const V best = Self::BestLane(d, acc.first);
+    return hn::AllFalse(d, hn::IsNaN(acc.second))
+               ? best
+               : hn::Set(d, std::numeric_limits<hn::TFromD<D>>::quiet_NaN());
+  }
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE V SecondLanes(D d, Accumulator<V> /*acc*/) {
+    return hn::Zero(d);
+  }
+  template <class V>
+  static HWY_INLINE V Column(Accumulator<V> acc) {
+    return hn::IfThenElse(hn::IsNaN(acc.second), acc.second, acc.first);
+  }
+  template <class V>
+  static HWY_INLINE V Map(V x) {
+    return x;
+  }
+  static constexpr bool kTwo = false;
+};
+struct MaxStep : Extreme<MaxStep> {
+  template <class T>
+  static constexpr T Worst() {
+    return -std::numeric_limits<T>::infinity();
+  }
+  template <class V>
+  static HWY_INLINE V Better(V a, V b) {
+    return hn::Max(a, b);
+  }
+  template <class D, class V>
+  static HWY_INLINE V BestLane(D d, V v) {
+    return hn::MaxOfLanes(d, v);
+  }
+};
+struct MinStep : Extreme<MinStep> {
+  template <class T>
+  static constexpr T Worst() {
+    return std::numeric_limits<T>::infinity();
+  }
+  template <class V>
+  static HWY_INLINE V Better(V a, V b) {
+    return hn::Min(a, b);
+  }
+  template <class D, class V>
+  static HWY_INLINE V BestLane(D d, V v) {
+    return hn::MinOfLanes(d, v);
+  }
+};
+struct MaxAbsStep : Extreme<MaxAbsStep> {
+  template <class T>
+  static constexpr T Worst() {
+    return T(0);
+  }
+  template <class V>
+  static HWY_INLINE V Better(V a, V b) {
+    return hn::Max(a, b);
+  }
+  template <class D, class V>
+  static HWY_INLINE V BestLane(D d, V v) {
+    return hn::MaxOfLanes(d, v);
+  }
+  template <class V>
+  static HWY_INLINE V Map(V x) {
+    return hn::Abs(x);
+  }
+};
+
+template <class S, class D, class T = hn::TFromD<D>>
+HWY_INLINE void RowBlocks(D d, const ReduceRowsArgs<T>& a) {
+  using V = hn::Vec<D>;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  for (Index o = 0; o < a.count; ++o) {
+    const V p = a.parameter != nullptr ? hn::Set(d, a.parameter[o]) : hn::Zero(d);
+    Accumulator<V> s0 = S::Init(d);
+    Accumulator<V> s1 = s0;
+    Accumulator<V> s2 = s0;
+    Accumulator<V> s3 = s0;
+    for (Index r = 0; r < a.runs; ++r) {
+      const T* x = a.x + o * a.x_stride + r * a.run_stride;
+      Index i = 0;
+      for (; i + 4 * lanes <= a.n; i += 4 * lanes) {
+        s0 = S::Step(d, s0, hn::LoadU(d, x + i), p);
+        s1 = S::Step(d, s1, hn::LoadU(d, x + i + lanes), p);
+        s2 = S::Step(d, s2, hn::LoadU(d, x + i + 2 * lanes), p);
+        s3 = S::Step(d, s3, hn::LoadU(d, x + i + 3 * lanes), p);
+      }
+      for (; i + lanes <= a.n; i += lanes) {
+        s0 = S::Step(d, s0, hn::LoadU(d, x + i), p);
+      }
+      if (i < a.n) {
+        const auto mask = TailMask(d, a.n - i);
+        const Accumulator<V> next = S::Step(d, s1, LoadTail(d, x + i, a.n - i), p);
+        s1.first = hn::IfThenElse(mask, next.first, s1.first);
+        s1.second = hn::IfThenElse(mask, next.second, s1.second);
+      }
+    }
+    s0 = S::Merge(d, S::Merge(d, s0, s1), S::Merge(d, s2, s3));
+    a.first[o] = hn::GetLane(S::Lanes(d, s0));
+    if constexpr (S::kTwo) {
+      a.second[o] = hn::GetLane(S::SecondLanes(d, s0));
+    }
+  }
+}
+
+/// First position of the value, or of a NaN if the value is one. It is known to be there.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE Index FirstPosition(D d, const T* x, Index n, T value) {
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  const bool is_nan = value != value;
+  const auto wanted = hn::Set(d, value);
+  Index i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const auto v = hn::LoadU(d, x + i);
+    const auto hit = is_nan ? hn::IsNaN(v) : hn::Eq(v, wanted);
+    if (!hn::AllFalse(d, hit)) {
+      break;
+    }
+  }
+  while (i < n && !(is_nan ? x[i] != x[i] : x[i] == value)) {
+    ++i;
+  }
+  return i;
+}
+
+template <class S, class D, class T = hn::TFromD<D>>
+HWY_INLINE void RowPositions(D d, const ReduceRowsArgs<T>& a) {
+  RowBlocks<S>(d, a);
+  for (Index o = 0; o < a.count; ++o) {
+    a.second[o] = static_cast<T>(FirstPosition(d, a.x + o * a.x_stride, a.n, a.first[o]));
+  }
+}
+
+/// Accumulators wait in memory, so that long stretches of each row are read at once: that is what
+/// the hardware prefetcher and the address translation like.
+template <class S, class D, class T = hn::TFromD<D>>
+HWY_INLINE void ColumnBlock(D d, const ReduceColumnsArgs<T>& a) {
+  using V = hn::Vec<D>;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  constexpr Index kRows = 8;
+  HWY_ALIGN T first[kReduceWidth];
+  HWY_ALIGN T second[kReduceWidth];
+  for (Index row = 0; row == 0 || row < a.rows; row += kRows) {
+    const Index rows = std::min(kRows, a.rows - row);
+    const bool is_last = row + kRows >= a.rows;
+    const T* x = a.x + row * a.x_stride;
+    for (Index j = 0; j < a.width; j += lanes) {
+      const Index count = std::min(lanes, a.width - j);
+      const bool whole = count == lanes;
+      V p = hn::Zero(d);
+      if (a.parameter != nullptr) {
+        p = whole ? hn::LoadU(d, a.parameter + j) : LoadTail(d, a.parameter + j, count);
+      }
+      Accumulator<V> acc = S::Init(d);
+      if (row > 0) {
+        acc = {hn::Load(d, first + j), hn::Load(d, second + j)};
+      }
+      if (rows == kRows && whole) {
+        for (Index r = 0; r < kRows; ++r) {
+          acc = S::Step(d, acc, hn::LoadU(d, x + r * a.x_stride + j), p);
+        }
+      } else {
+        for (Index r = 0; r < rows; ++r) {
+          const T* from = x + r * a.x_stride + j;
+          acc = S::Step(d, acc, whole ? hn::LoadU(d, from) : LoadTail(d, from, count), p);
+        }
+      }
+      if (!is_last) {
+        hn::Store(acc.first, d, first + j);
+        hn::Store(acc.second, d, second + j);
+      } else if (whole) {
+        hn::StoreU(S::Column(acc), d, a.first + j);
+        if constexpr (S::kTwo) {
+          hn::StoreU(acc.second, d, a.second + j);
+        }
+      } else {
+        StoreTail(d, S::Column(acc), a.first + j, count);
+        if constexpr (S::kTwo) {
+          StoreTail(d, acc.second, a.second + j, count);
+        }
+      }
+    }
+  }
+}
+
+/// Positions are counted in T, in which up to kReduceRows is exact.
+template <bool kMax, class D, class T = hn::TFromD<D>>
+HWY_INLINE void ColumnPositions(D d, const ReduceColumnsArgs<T>& a) {
+  using V = hn::Vec<D>;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  const V one = hn::Set(d, T(1));
+  for (Index j = 0; j < a.width; j += lanes) {
+    const Index count = std::min(lanes, a.width - j);
+    const auto load = [&](Index row) HWY_ATTR {
+      const T* from = a.x + row * a.x_stride + j;
+      return count == lanes ? hn::LoadU(d, from) : LoadTail(d, from, count);
+    };
+    V best = load(0);
+    V position = hn::Zero(d);
+    V now = hn::Zero(d);
+    for (Index row = 1; row < a.rows; ++row) {
+      const V x = load(row);
+      now = hn::Add(now, one);
+      const auto better = kMax ? hn::Gt(x, best) : hn::Lt(x, best);
+      // The first NaN stays: nothing compares as better, and a second one is not taken.
+      const auto first_nan = hn::AndNot(hn::IsNaN(best), hn::IsNaN(x));
+      const auto take = hn::Or(better, first_nan);
+      best = hn::IfThenElse(take, x, best);
+      position = hn::IfThenElse(take, now, position);
+    }
+    if (count == lanes) {
+      hn::StoreU(best, d, a.first + j);
+      hn::StoreU(position, d, a.second + j);
+    } else {
+      StoreTail(d, best, a.first + j, count);
+      StoreTail(d, position, a.second + j, count);
+    }
+  }
+}
+
+template <class T>
+void ReduceRowsOf(const ReduceRowsArgs<T>& a) {
+  const hn::ScalableTag<T> d;
+  switch (a.step) {
+    case ReduceStep::Sum:
+      return RowBlocks<SumStep>(d, a);
+    case ReduceStep::SumAbs:
+      return RowBlocks<SumAbsStep>(d, a);
+    case ReduceStep::SumSquares:
+      return RowBlocks<SumSquaresStep>(d, a);
+    case ReduceStep::SumCentered:
+      return RowBlocks<SumCenteredStep>(d, a);
+    case ReduceStep::SumScaled:
+      return RowBlocks<SumScaledStep>(d, a);
+    case ReduceStep::SumExp:
+      return RowBlocks<SumExpStep>(d, a);
+    case ReduceStep::Product:
+      return RowBlocks<ProductStep>(d, a);
+    case ReduceStep::Max:
+      return RowBlocks<MaxStep>(d, a);
+    case ReduceStep::Min:
+      return RowBlocks<MinStep>(d, a);
+    case ReduceStep::MaxAbs:
+      return RowBlocks<MaxAbsStep>(d, a);
+    case ReduceStep::CountEqual:
+      return RowBlocks<CountEqualStep>(d, a);
+    case ReduceStep::CountAbs:
+      return RowBlocks<CountAbsStep>(d, a);
+    case ReduceStep::ArgMax:
+      return RowPositions<MaxStep>(d, a);
+    case ReduceStep::ArgMin:
+      return RowPositions<MinStep>(d, a);
+  }
+}
+
+template <class T>
+void ReduceColumnsOf(const ReduceColumnsArgs<T>& a) {
+  const hn::ScalableTag<T> d;
+  switch (a.step) {
+    case ReduceStep::Sum:
+      return ColumnBlock<SumStep>(d, a);
+    case ReduceStep::SumAbs:
+      return ColumnBlock<SumAbsStep>(d, a);
+    case ReduceStep::SumSquares:
+      return ColumnBlock<SumSquaresStep>(d, a);
+    case ReduceStep::SumCentered:
+      return ColumnBlock<SumCenteredStep>(d, a);
+    case ReduceStep::SumScaled:
+      return ColumnBlock<SumScaledStep>(d, a);
+    case ReduceStep::SumExp:
+      return ColumnBlock<SumExpStep>(d, a);
+    case ReduceStep::Product:
+      return ColumnBlock<ProductStep>(d, a);
+    case ReduceStep::Max:
+      return ColumnBlock<MaxStep>(d, a);
+    case ReduceStep::Min:
+      return ColumnBlock<MinStep>(d, a);
+    case ReduceStep::MaxAbs:
+      return ColumnBlock<MaxAbsStep>(d, a);
+    case ReduceStep::CountEqual:
+      return ColumnBlock<CountEqualStep>(d, a);
+    case ReduceStep::CountAbs:
+      return ColumnBlock<CountAbsStep>(d, a);
+    case ReduceStep::ArgMax:
+      return ColumnPositions<true>(d, a);
+    case ReduceStep::ArgMin:
+      return ColumnPositions<false>(d, a);
+  }
+}
+
+// ---------------------------------------------------------------- gradients
+
+/// sign(x), and x itself where it is 0 or NaN.
+template <class D, class V>
+HWY_INLINE V SignOf(D d, V x) {
+  const V one = hn::CopySign(hn::Set(d, hn::TFromD<D>(1)), x);
+  return hn::IfThenElse(hn::Gt(hn::Abs(x), hn::Zero(d)), one, x);
+}
+
+struct FillSpread {
+  template <class D, class V>
+  static HWY_INLINE V Apply(D /*d*/, V /*x*/, V a, V /*b*/) {
+    return a;
+  }
+};
+struct LinearSpread {
+  template <class D, class V>
+  static HWY_INLINE V Apply(D /*d*/, V x, V a, V b) {
+    return hn::Mul(a, hn::Sub(x, b));
+  }
+};
+struct SignSpread {
+  template <class D, class V>
+  static HWY_INLINE V Apply(D d, V x, V a, V /*b*/) {
+    return hn::Mul(a, SignOf(d, x));
+  }
+};
+struct WhereEqualSpread {
+  template <class D, class V>
+  static HWY_INLINE V Apply(D /*d*/, V x, V a, V b) {
+    return hn::IfThenElseZero(hn::Eq(x, b), a);
+  }
+};
+struct SignWhereEqualSpread {
+  template <class D, class V>
+  static HWY_INLINE V Apply(D d, V x, V a, V b) {
+    return hn::IfThenElseZero(hn::Eq(hn::Abs(x), b), hn::Mul(a, SignOf(d, x)));
+  }
+};
+struct ExpSpread {
+  template <class D, class V>
+  static HWY_INLINE V Apply(D d, V x, V a, V b) {
+    return hn::Mul(a, Exp(d, hn::Sub(x, b)));
+  }
+};
+
+template <class S, class T>
+HWY_INLINE void Spread(const SpreadArgs<T>& s) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  for (Index r = 0; r < s.rows; ++r) {
+    const T* x = s.x + r * s.stride;
+    T* dx = s.dx + r * s.stride;
+    V a = hn::Set(d, s.per_column ? T(0) : s.a[r]);
+    V b = hn::Set(d, s.per_column ? T(0) : s.b[r]);
+    Index j = 0;
+    for (; j + lanes <= s.width; j += lanes) {
+      if (s.per_column) {
+        a = hn::LoadU(d, s.a + j);
+        b = hn::LoadU(d, s.b + j);
+      }
+      hn::StoreU(S::Apply(d, hn::LoadU(d, x + j), a, b), d, dx + j);
+    }
+    if (j < s.width) {
+      const Index count = s.width - j;
+      if (s.per_column) {
+        a = LoadTail(d, s.a + j, count);
+        b = LoadTail(d, s.b + j, count);
+      }
+      StoreTail(d, S::Apply(d, LoadTail(d, x + j, count), a, b), dx + j, count);
+    }
+  }
+}
+
+template <class T>
+void SpreadOf(const SpreadArgs<T>& a) {
+  switch (a.step) {
+    case SpreadStep::Fill:
+      return Spread<FillSpread>(a);
+    case SpreadStep::Linear:
+      return Spread<LinearSpread>(a);
+    case SpreadStep::Sign:
+      return Spread<SignSpread>(a);
+    case SpreadStep::WhereEqual:
+      return Spread<WhereEqualSpread>(a);
+    case SpreadStep::SignWhereEqual:
+      return Spread<SignWhereEqualSpread>(a);
+    case SpreadStep::Exp:
+      return Spread<ExpSpread>(a);
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace lamina::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif
