@@ -5,7 +5,8 @@ Usage: check_snippets.py ROOT OUTPUT_FOLDER
        check_snippets.py --self-test
 
 Prints the generated sources, separated by semicolons. One document gives one source; a ```cpp block in it becomes
-one function, with <lamina/lamina.hpp> included and namespace lamina in use. main.cpp calls them all; none may throw.
+one function, with <lamina/lamina.hpp> and <iostream> included and namespace lamina in use. main.cpp calls them all;
+none may throw.
 A block that has its own main() becomes a program of its own, program_*.cpp; compile_*.cpp if it is not to be run.
 
 A block may be preceded by comments that a reader does not see:
@@ -80,7 +81,7 @@ def hoist(block):
 def sources_of(document, blocks):
     """({source name: text}, [(function, description)]) for one document."""
     stem = re.sub(r"[^a-z0-9]+", "_", document.lower()).strip("_")
-    includes, body, programs, calls = ["#include <lamina/lamina.hpp>"], [], {}, []
+    includes, body, programs, calls = ["#include <iostream>", "#include <lamina/lamina.hpp>"], [], {}, []
     open_scope = None  # text that closes the scope of the last fragment
 
     def close():
@@ -173,7 +174,7 @@ def self_test():
     expected = [
         (set(sources), {"docs_a_page_md.cpp", "program_docs_a_page_md_7.cpp"}),
         ([call[1] for call in calls], ["docs/A page.md:6", "docs/A page.md:31"]),
-        (text.count("#include"), 2),
+        (text.count("#include"), 3),
         ("..." in text, False),
         (re.search(r"int n = 3;\n#line 19 .*\nauto z = n;\n}", text) is not None, True),
         (re.search(r"sqrt\(2\.0\);\n#line 12 .*\nauto y = x;\n}", text) is not None, True),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 #include "io/atomic_file.hpp"
 #include "io/json.hpp"
@@ -154,8 +155,9 @@ SafetensorsFile load(const detail::ByteSource& source) {
   }
   json.expect_end();
 
-  std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-    return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
+  // An empty array may begin where another one does; then the names settle the order.
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
   });
   std::uint64_t covered = 0;
   for (const Entry& entry : entries) {
@@ -181,9 +183,11 @@ std::vector<std::size_t> data_order(const std::vector<NamedView>& arrays) {
   for (std::size_t i = 0; i < order.size(); ++i) {
     order[i] = i;
   }
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return detail::kElementTypes[arrays[a].view.index()].bytes >
-           detail::kElementTypes[arrays[b].view.index()].bytes;
+  const auto width = [&](std::size_t i) {
+    return detail::kElementTypes[arrays[i].view.index()].bytes;
+  };
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return width(a) != width(b) ? width(a) > width(b) : a < b;
   });
   return order;
 }

@@ -94,7 +94,8 @@ def main(program):
         native = {k: v.reshape(named[k].shape) for k, v in native.items()}
         write_safetensors(folder / "in.safetensors", native)
         job(folder / "stored.npz", folder / "stored_out.npz", same_archive)
-        job(folder / "packed.npz", folder / "packed_out.z.npz", same_archive)
+        if subprocess.run([program]).returncode == 0:
+            job(folder / "packed.npz", folder / "packed_out.z.npz", same_archive)
         job(folder / "in.safetensors", folder / "out.safetensors", same_tensors)
 
         if subprocess.run([program, *map(str, jobs)]).returncode != 0:

@@ -37,6 +37,9 @@ void save(const std::string& path, const io::NamedArrays& arrays) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 1) {
+    return lamina::io::has_compression() ? 0 : 1;
+  }
   try {
     for (int i = 1; i + 1 < argc; i += 2) {
       save(argv[i + 1], load(argv[i]));
