@@ -8,10 +8,10 @@
 #define LAMINA_KERNELS_MAP_INL_HPP_
 #endif
 
-#include "hwy/highway.h"
-
 #include <cstddef>
-#include <cstring>
+
+#include "hwy/highway.h"
+#include "kernels/tail-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels::HWY_NAMESPACE {
@@ -19,27 +19,15 @@ namespace lamina::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 /// The first `count` < Lanes(d) elements at p, zeros in the other lanes. Reads nothing beyond.
-template <class D, class T = hn::TFromD<D>>
-HWY_INLINE hn::Vec<D> LoadFirst(D d, const T* p, size_t count) {
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
-  return hn::MaskedLoad(hn::FirstN(d, count), d, p);
-#else
-  HWY_ALIGN T buffer[hn::MaxLanes(d)] = {};
-  std::memcpy(buffer, p, count * sizeof(T));
-  return hn::Load(d, buffer);
-#endif
+template <class D>
+HWY_INLINE hn::Vec<D> LoadFirst(D d, const hn::TFromD<D>* p, size_t count) {
+  return LoadTail(d, p, static_cast<Index>(count));
 }
 
 /// Writes the first `count` < Lanes(d) lanes to p and nothing beyond.
-template <class D, class T = hn::TFromD<D>>
-HWY_INLINE void StoreFirst(D d, hn::Vec<D> v, T* p, size_t count) {
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
-  hn::BlendedStore(v, hn::FirstN(d, count), d, p);
-#else
-  HWY_ALIGN T buffer[hn::MaxLanes(d)];
-  hn::Store(v, d, buffer);
-  std::memcpy(p, buffer, count * sizeof(T));
-#endif
+template <class D>
+HWY_INLINE void StoreFirst(D d, hn::Vec<D> v, hn::TFromD<D>* p, size_t count) {
+  StoreTail(d, v, p, static_cast<Index>(count));
 }
 
 /// y[i] = f(d, x[i]...) for i < n. y may be one of the x.
