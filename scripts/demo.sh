@@ -20,11 +20,19 @@ source scripts/ccache.sh
 cmake -S . -B build/demo -G Ninja -DCMAKE_BUILD_TYPE=Release -DLAMINA_BUILD_TESTS=OFF -DLAMINA_BUILD_EXAMPLES=OFF "${launcher[@]}"
 cmake --build build/demo --parallel "$(nproc)"
 
-lamina=build/demo/tools/lamina
 out=out/digits
-"$lamina" train digits --seed 1 --out "$out" "$@"
-"$lamina" eval "$out/model.safetensors"
-
+previous=
+for argument in "$@"; do
+  [[ $previous != --out ]] || out=$argument
+  [[ $argument != --out=* ]] || out=${argument#--out=}
+  previous=$argument
+done
+lamina=build/demo/tools/lamina
 echo
-echo "Left in $PWD/$out:"
-ls -l "$out"
+"$lamina" train digits "$@"
+echo
+# Reads the model back, and tests it on the images that it was not trained on.
+"$lamina" eval "$out/model.safetensors"
+echo
+echo "model           $out/model.safetensors"
+echo "learning curve  $out/curve.svg, $out/history.csv"
