@@ -4,6 +4,11 @@
 #include <chrono>
 #include <system_error>
 
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#include <signal.h>
+#endif
+
 #include "core/cpu_limits.hpp"
 #include "lamina/core/error.hpp"
 
@@ -59,6 +64,38 @@ class Spin {
   bool allowed_;
   std::chrono::steady_clock::time_point start_;
   unsigned count_ = 0;
+};
+
+/// Threads started meanwhile leave the application's signals to its own threads. Signals of errors
+/// and profilers go where they arise.
+class QuietSignals {
+ public:
+  QuietSignals() {
+#if defined(__unix__) || defined(__APPLE__)
+    sigset_t quiet;
+    sigfillset(&quiet);
+    for (const int signal :
+         {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGXCPU, SIGPROF}) {
+      sigdelset(&quiet, signal);
+    }
+    changed_ = pthread_sigmask(SIG_SETMASK, &quiet, &old_) == 0;
+#endif
+  }
+  QuietSignals(const QuietSignals&) = delete;
+  QuietSignals& operator=(const QuietSignals&) = delete;
+  ~QuietSignals() {
+#if defined(__unix__) || defined(__APPLE__)
+    if (changed_) {
+      pthread_sigmask(SIG_SETMASK, &old_, nullptr);
+    }
+#endif
+  }
+
+#if defined(__unix__) || defined(__APPLE__)
+ private:
+  sigset_t old_;
+  bool changed_ = false;
+#endif
 };
 
 }  // namespace
@@ -130,12 +167,13 @@ void Pool::stop() {
 void Pool::restart(int threads) {
   stop();
   stop_.store(false, std::memory_order_relaxed);
-  wanted_ = threads;
-  may_spin_ = threads <= detail::available_cpus();
+  wanted_ = 0;  // for the case that there is no memory
+  may_spin_ = threads <= available_cpus();
   slots_ = std::vector<Slot>(static_cast<std::size_t>(threads));
   expected_ = 0;
+  threads_.reserve(slots_.size());
+  const QuietSignals quiet;
   try {
-    threads_.reserve(slots_.size());
     for (std::size_t slot = 1; slot < slots_.size(); ++slot) {
       threads_.emplace_back([this, slot] { work(slot); });
     }
@@ -143,10 +181,14 @@ void Pool::restart(int threads) {
     // The system has no more threads to give. The slots of the missing ones are served by those
     // that are there.
   }
+  wanted_ = threads;
 }
 
 void Pool::work(std::size_t own) {
   inside_region = true;
+#if defined(__linux__)
+  pthread_setname_np(pthread_self(), "lamina");  // for debuggers and top
+#endif
   std::uint32_t control = float_control();
   std::uint64_t done = 0;
   while (await_work(own)) {
@@ -162,10 +204,11 @@ void Pool::work(std::size_t own) {
       return;  // the body forked and this is the child
     }
     if (done != before) {
-      slots_[own].done.store(done, std::memory_order_seq_cst);
-      // Either this load sees the caller parked, or the caller saw the store above.
+      slots_[own].done.exchange(done, std::memory_order_seq_cst);
+      // Either this load sees the caller parked, or the caller saw the count. (Exchanges, since
+      // QEMU does not order a store before a later load, as it should for ARM.)
       if (caller_parked_.load(std::memory_order_seq_cst)) {
-        done_signal_.fetch_add(1, std::memory_order_release);
+        done_signal_.fetch_add(1, std::memory_order_seq_cst);
         done_signal_.notify_one();
       }
     }
@@ -187,7 +230,7 @@ bool Pool::await_work(std::size_t own) {
   const std::uint32_t signal = work_signal_.load(std::memory_order_acquire);
   sleepers_.fetch_add(1, std::memory_order_seq_cst);
   // Either these loads see new units, or their writer sees the sleeper and changes the signal.
-  if (!any(units.load(std::memory_order_seq_cst)) && !stop_.load(std::memory_order_seq_cst)) {
+  if (!any_units() && !stop_.load(std::memory_order_seq_cst)) {
     work_signal_.wait(signal, std::memory_order_acquire);
   }
   sleepers_.fetch_sub(1, std::memory_order_seq_cst);
@@ -196,7 +239,7 @@ bool Pool::await_work(std::size_t own) {
 
 bool Pool::any_units() const {
   return std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) {
-    return any(slot.units.load(std::memory_order_relaxed));
+    return any(slot.units.load(std::memory_order_seq_cst));
   });
 }
 
@@ -209,7 +252,7 @@ void Pool::wake(int wanted) {
   if (missing <= 0) {
     return;
   }
-  work_signal_.fetch_add(1, std::memory_order_release);
+  work_signal_.fetch_add(1, std::memory_order_seq_cst);
   if (missing >= sleepers) {
     work_signal_.notify_all();
   } else {
@@ -237,7 +280,7 @@ void Pool::wait_for_others() {
   check(!abandoned_.load(std::memory_order_relaxed), ErrorKind::InvalidOperation, "parallel_for",
         "the process was forked inside a body, and the threads that held the other chunks do not "
         "exist in the child");
-  caller_parked_.store(true, std::memory_order_seq_cst);
+  caller_parked_.exchange(true, std::memory_order_seq_cst);
   for (;;) {
     const std::uint32_t signal = done_signal_.load(std::memory_order_acquire);
     if (others_done()) {

@@ -2,6 +2,8 @@
 
 #include <dlfcn.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -147,6 +149,26 @@ TEST(Fork, InABodyTheChildLearnsThatChunksAreLost) {
   EXPECT_EQ(message, "");
   EXPECT_EQ(code, 0);
   EXPECT_EQ(compute(), 0);
+}
+
+TEST(Signals, AreLeftToTheThreadsOfTheApplication) {
+  set_num_threads(2);
+  const auto caller = std::this_thread::get_id();
+  std::atomic<int> arrived{0};
+  sigset_t mine{};
+  sigset_t theirs{};
+  parallel_for(2, 1, [&](Index, Index) {
+    ++arrived;
+    while (arrived < 2) {  // one chunk on each thread
+      std::this_thread::yield();
+    }
+    sigset_t& mask = std::this_thread::get_id() == caller ? mine : theirs;
+    pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+  });
+  EXPECT_EQ(sigismember(&mine, SIGINT), 0);
+  EXPECT_EQ(sigismember(&theirs, SIGINT), 1);
+  EXPECT_EQ(sigismember(&theirs, SIGUSR1), 1);
+  EXPECT_EQ(sigismember(&theirs, SIGSEGV), 0);
 }
 
 TEST(Exit, StaticObjectsMayComputeLate) {
