@@ -78,4 +78,50 @@ Sum sum_over_chunks(Index n, Index grain, const Body& body) {
   return total;
 }
 
+/// The loss of rows of shape `lead`, each given by body(row) in double. Mean divides by the rows.
+/// make_body() is called once per chunk of rows, and may hold buffers.
+template <class T, class MakeBody>
+Array<T> reduce_rows(const Shape& lead, Index grain, ReductionMode mode,
+                     const MakeBody& make_body) {
+  Array<T> result = Array<T>::empty(loss_shape(mode, lead));
+  const double sum = sum_over_chunks<double>(lead.size(), grain, [&](Index begin, Index end) {
+    auto body = make_body();
+    double total = 0;
+    for (Index r = begin; r < end; ++r) {
+      const double loss = body(r);
+      if (mode == ReductionMode::None) {
+        result.data()[r] = static_cast<T>(loss);
+      }
+      total += loss;
+    }
+    return total;
+  });
+  if (mode != ReductionMode::None) {
+    *result.data() = static_cast<T>(
+        mode == ReductionMode::Sum ? sum : mean_of(sum, static_cast<double>(lead.size())));
+  }
+  return result;
+}
+
+/// dy of each row of such a loss: g(row).
+template <class T>
+class RowUpstream {
+ public:
+  RowUpstream(const View<T>& dy, ReductionMode mode, Index rows)
+      : each_(mode == ReductionMode::None), values_(dy) {
+    if (!each_) {
+      scale_ = static_cast<double>(dy.item()) *
+               (mode == ReductionMode::Mean ? mean_of(1.0, static_cast<double>(rows)) : 1.0);
+    }
+  }
+  [[nodiscard]] double operator()(Index row) const {
+    return each_ ? static_cast<double>(values_.data()[row]) : scale_;
+  }
+
+ private:
+  bool each_;
+  lamina::detail::Packed<T> values_;
+  double scale_ = 0;
+};
+
 }  // namespace lamina::nn::detail
