@@ -2,15 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <charconv>
-#include <iterator>
 #include <utility>
 
 #include "lamina/data/digits.hpp"
 #include "lamina/layers/activation.hpp"
 #include "lamina/layers/linear.hpp"
 #include "lamina/nn/loss_classification.hpp"
+#include "lamina/nn/reduction.hpp"
 
 namespace lamina::tool {
 
@@ -100,7 +99,11 @@ DigitsModel load_digits_model(const std::string& path) {
 }
 
 data::Split<float> split_digits(const std::string& path) {
-  return data::train_test_split(data::load_digits<float>(path), kTestFraction, kSplitSeed);
+  data::Split<float> split =
+      data::train_test_split(data::load_digits<float>(path), kTestFraction, kSplitSeed);
+  check(split.train.size() > 0 && split.test.size() > 0, ErrorKind::InvalidOperation, "lamina",
+        path, ": too few images to train on four fifths and test on the last");
+  return split;
 }
 
 Evaluation evaluate_model(DigitsModel& model, const data::Dataset<float>& dataset) {
@@ -109,17 +112,13 @@ Evaluation evaluate_model(DigitsModel& model, const data::Dataset<float>& datase
   Evaluation result;
   result.logits = model.net(dataset.features).value();
   model.net.train();
-  const Index count = dataset.size();
   result.loss = static_cast<double>(nn::cross_entropy(dataset.labels, result.logits).item());
-  result.predictions = Array<std::int64_t>::empty({count});
+  result.predictions = nn::argmax(result.logits, {.axes = {1}});
   Index right = 0;
-  for (Index i = 0; i < count; ++i) {
-    const View<float> scores = std::as_const(result.logits).row(i);
-    result.predictions(i) =
-        std::distance(scores.begin(), std::max_element(scores.begin(), scores.end()));
+  for (Index i = 0; i < dataset.size(); ++i) {
     right += result.predictions(i) == dataset.labels(i) ? 1 : 0;
   }
-  result.accuracy = static_cast<double>(right) / static_cast<double>(count);
+  result.accuracy = static_cast<double>(right) / static_cast<double>(dataset.size());
   return result;
 }
 

@@ -12,10 +12,10 @@
 #include "commands.hpp"
 #include "digits_model.hpp"
 #include "jitter.hpp"
+#include "lamina/autograd/ops_loss.hpp"
 #include "lamina/data/batch_loader.hpp"
 #include "lamina/data/digits.hpp"
 #include "lamina/io/file.hpp"
-#include "lamina/nn/loss_classification.hpp"
 #include "lamina/optim/optimizer.hpp"
 #include "progress.hpp"
 
@@ -128,9 +128,7 @@ class Training {
       lr_ = learning_rate(options_.lr, step_++, loader_.size(), options_.epochs);
       optimizer_.set_lr(lr_);
       optimizer_.zero_grad();
-      const Var<float> logits = model_.net(images);
-      const Array<float> one = Array<float>::scalar(1);
-      logits.backward(nn::cross_entropy_backward(one, labels, logits.value()));
+      nn::cross_entropy(labels, model_.net(images)).backward();
       optimizer_.step();
       progress.advance(static_cast<double>(labels.size()));
     }
