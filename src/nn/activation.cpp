@@ -4,17 +4,14 @@
 #include <string>
 
 #include "kernels/activation.hpp"
+#include "nn/activation_params.hpp"
 #include "nn/layout.hpp"
 
 namespace lamina::nn {
 
 namespace {
 
-/// The parameters in force: those given, the table's defaults for the rest.
-struct Parameters {
-  double a;
-  double b;
-};
+using Parameters = detail::ActivationNumbers;
 
 template <class T>
 void check_parameter(const ActivationParameter& parameter, double value, double previous,
@@ -38,27 +35,6 @@ void check_parameter(const ActivationParameter& parameter, double value, double 
             previous_parameter.name, " ", previous, " and ", parameter.name, " ", value);
       return;
   }
-}
-
-template <class T>
-Parameters resolve(Activation kind, const ActivationParams& given, std::string_view operation) {
-  const ActivationRow& row = activation_row(kind);
-  check(row.parameter_count >= 1 || !given.a, ErrorKind::InvalidOperation, operation,
-        "takes no parameter, got ", given.a.value_or(0));
-  check(row.parameter_count >= 2 || !given.b, ErrorKind::InvalidOperation, operation, "takes ",
-        row.parameter_count == 0 ? "no parameter" : "one parameter only", ", got a second, ",
-        given.b.value_or(0));
-  const auto& [first, second] = row.parameters;
-  const Parameters result{given.a.value_or(first.default_value),
-                          given.b.value_or(second.default_value)};
-  if (given.a) check_parameter<T>(first, result.a, 0, first, operation);
-  if (given.a || given.b) check_parameter<T>(second, result.b, result.a, first, operation);
-  return result;
-}
-
-void check_kind(Activation kind) {
-  check(static_cast<std::size_t>(kind) < kActivationTable.size(), ErrorKind::InvalidOperation,
-        "activation", "there is no activation number ", static_cast<int>(kind));
 }
 
 std::string backward_name(Activation kind) {
@@ -88,23 +64,53 @@ void backward(const View<T>& dy, const View<T>& x, const MutView<T>& dx, Activat
 
 }  // namespace
 
+void detail::check_activation(Activation kind) {
+  check(static_cast<std::size_t>(kind) < kActivationTable.size(), ErrorKind::InvalidOperation,
+        "activation", "there is no activation number ", static_cast<int>(kind));
+}
+
+template <class T>
+detail::ActivationNumbers detail::resolve_activation(Activation kind, const ActivationParams& given,
+                                                     std::string_view operation) {
+  check_activation(kind);
+  const ActivationRow& row = activation_row(kind);
+  check(row.parameter_count >= 1 || !given.a, ErrorKind::InvalidOperation, operation,
+        "takes no parameter, got ", given.a.value_or(0));
+  check(row.parameter_count >= 2 || !given.b, ErrorKind::InvalidOperation, operation, "takes ",
+        row.parameter_count == 0 ? "no parameter" : "one parameter only", ", got a second, ",
+        given.b.value_or(0));
+  const auto& [first, second] = row.parameters;
+  const ActivationNumbers result{given.a.value_or(first.default_value),
+                                 given.b.value_or(second.default_value)};
+  if (given.a) check_parameter<T>(first, result.a, 0, first, operation);
+  if (given.a || given.b) check_parameter<T>(second, result.b, result.a, first, operation);
+  return result;
+}
+
+template detail::ActivationNumbers detail::resolve_activation<float>(Activation,
+                                                                     const ActivationParams&,
+                                                                     std::string_view);
+template detail::ActivationNumbers detail::resolve_activation<double>(Activation,
+                                                                      const ActivationParams&,
+                                                                      std::string_view);
+
 template <std::floating_point T>
 void activation_into(const View<T>& x, MutArg<T> out, Activation kind,
                      const ActivationParams& params) {
-  check_kind(kind);
+  detail::check_activation(kind);
   const std::string_view operation = to_string(kind);
   detail::check_same_shape(x, "x", out, "out", operation);
   detail::check_writable(out, operation, "out");
   detail::check_same_or_apart(out, "out", x, "x", operation);
-  forward(x, out, kind, resolve<T>(kind, params, operation));
+  forward(x, out, kind, detail::resolve_activation<T>(kind, params, operation));
 }
 
 template <std::floating_point T>
 Array<T> activation(const View<T>& x, Activation kind, const ActivationParams& params) {
-  check_kind(kind);
+  detail::check_activation(kind);
   const std::string_view operation = to_string(kind);
   detail::check_defined(x, operation, "x");
-  const Parameters p = resolve<T>(kind, params, operation);
+  const Parameters p = detail::resolve_activation<T>(kind, params, operation);
   Array<T> out = Array<T>::empty(x.shape());
   forward<T>(x, out, kind, p);
   return out;
@@ -113,23 +119,23 @@ Array<T> activation(const View<T>& x, Activation kind, const ActivationParams& p
 template <std::floating_point T>
 void activation_backward_into(const View<T>& dy, ViewArg<T> x, MutArg<T> dx, Activation kind,
                               const ActivationParams& params) {
-  check_kind(kind);
+  detail::check_activation(kind);
   const std::string operation = backward_name(kind);
   detail::check_same_shape(dy, "dy", x, "x", operation);
   detail::check_same_shape(dx, "dx", x, "x", operation);
   detail::check_writable(dx, operation, "dx");
   detail::check_same_or_apart(dx, "dx", dy, "dy", operation);
   detail::check_same_or_apart(dx, "dx", x, "x", operation);
-  backward<T>(dy, x, dx, kind, resolve<T>(kind, params, operation));
+  backward<T>(dy, x, dx, kind, detail::resolve_activation<T>(kind, params, operation));
 }
 
 template <std::floating_point T>
 Array<T> activation_backward(const View<T>& dy, ViewArg<T> x, Activation kind,
                              const ActivationParams& params) {
-  check_kind(kind);
+  detail::check_activation(kind);
   const std::string operation = backward_name(kind);
   detail::check_same_shape(dy, "dy", x, "x", operation);
-  const Parameters p = resolve<T>(kind, params, operation);
+  const Parameters p = detail::resolve_activation<T>(kind, params, operation);
   Array<T> dx = Array<T>::empty(x.shape());
   backward<T>(dy, x, dx, kind, p);
   return dx;
