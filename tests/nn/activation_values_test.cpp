@@ -4,10 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <random>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -37,9 +37,11 @@ Numbers<T> numbers_of(const ActivationCase& c) {
 }
 
 std::string name_of(const ActivationCase& c) {
-  return std::string(to_string(c.kind)) +
-         (c.params.a ? "(" + std::to_string(*c.params.a) + ")" : "") + " on " +
-         std::string(simd::to_string(simd::active_target()));
+  std::ostringstream name;
+  name << to_string(c.kind);
+  if (c.params.a) name << '(' << *c.params.a << ')';
+  name << " on " << simd::to_string(simd::active_target());
+  return name.str();
 }
 
 template <class T>
