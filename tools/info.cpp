@@ -27,7 +27,8 @@ std::string size_text(std::size_t bytes) {
 std::string names_of(const std::vector<simd::Target>& targets) {
   std::string names;
   for (const simd::Target target : targets) {
-    names += (names.empty() ? "" : " ") + std::string(simd::to_string(target));
+    names += names.empty() ? "" : " ";
+    names += simd::to_string(target);
   }
   return names;
 }

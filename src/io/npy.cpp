@@ -238,7 +238,8 @@ std::string npy_header(const AnyView& array) {
   dict += "', 'fortran_order': False, 'shape': (";
   const Shape& shape = shape_of(array);
   for (int axis = 0; axis < shape.rank(); ++axis) {
-    dict += (axis == 0 ? "" : " ") + std::to_string(shape[axis]);
+    dict += axis == 0 ? "" : " ";
+    dict += std::to_string(shape[axis]);
     dict += axis + 1 < shape.rank() || shape.rank() == 1 ? "," : "";
   }
   dict += "), }";
