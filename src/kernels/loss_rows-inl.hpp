@@ -38,14 +38,24 @@ HWY_INLINE T GreatestOf(const T* p, size_t n) {
   return greatest;
 }
 
+template <class T, class V>
+HWY_INLINE void StoreSome(T* p, size_t count, V v) {
+  const hn::ScalableTag<T> d;
+  if (count < hn::Lanes(d)) {
+    StoreFirst(d, v, p, count);
+  } else {
+    hn::StoreU(v, d, p);
+  }
+}
+
 /// One pass over memory: a block is read twice while it is in the first-level cache, and the sum so
 /// far is scaled when a block raises the maximum.
 template <class T>
-HWY_INLINE ExpSum ExpSumOf(const T* x, size_t n) {
+HWY_INLINE ExpSum ExpSumOf(const T* x, size_t n, T* exps) {
   const hn::ScalableTag<T> d;
   const hn::ScalableTag<double> dd;
   const size_t lanes = hn::Lanes(d);
-  constexpr size_t kBlock = 2048;
+  constexpr size_t kBlock = static_cast<size_t>(kExpBlock);
   ExpSum total{-std::numeric_limits<double>::infinity(), 0};
   for (size_t begin = 0; begin < n; begin += kBlock) {
     const T* p = x + begin;
@@ -63,16 +73,23 @@ HWY_INLINE ExpSum ExpSumOf(const T* x, size_t n) {
     auto s3 = s0;
     size_t i = 0;
     for (; i + 2 * lanes <= m; i += 2 * lanes) {
-      const auto e0 = Exp(d, hn::Sub(hn::LoadU(d, p + i), max));
-      const auto e1 = Exp(d, hn::Sub(hn::LoadU(d, p + i + lanes), max));
+      const auto e0 = ExpOfNegative(d, hn::Sub(hn::LoadU(d, p + i), max));
+      const auto e1 = ExpOfNegative(d, hn::Sub(hn::LoadU(d, p + i + lanes), max));
+      if (exps != nullptr) {
+        hn::StoreU(e0, d, exps + i);
+        hn::StoreU(e1, d, exps + i + lanes);
+      }
       AddAsDouble(d, e0, s0, s1);
       AddAsDouble(d, e1, s2, s3);
     }
     for (; i < m; i += lanes) {
       const size_t count = m - i < lanes ? m - i : lanes;
-      const auto e =
-          Exp(d, hn::Sub(count < lanes ? LoadFirst(d, p + i, count) : hn::LoadU(d, p + i), max));
-      // Lanes beyond the end hold 0 - max; cleared here.
+      const auto v = count < lanes ? LoadFirst(d, p + i, count) : hn::LoadU(d, p + i);
+      const auto e = ExpOfNegative(d, hn::Sub(v, max));
+      if (exps != nullptr) {
+        StoreSome(exps + i, count, e);
+      }
+      // Lanes beyond the end hold exp(0 - max); cleared here.
       AddAsDouble(d, hn::IfThenElseZero(hn::FirstN(d, count), e), s0, s1);
     }
     total.sum += hn::GetLane(hn::SumOfLanes(dd, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
@@ -150,16 +167,6 @@ HWY_INLINE RowLoss RowLossOf(const ClassRow<T>& row) {
           hn::GetLane(hn::SumOfLanes(dd, hn::Add(s0, s1)))};
 }
 
-template <class T, class V>
-HWY_INLINE void StoreSome(T* p, size_t count, V v) {
-  const hn::ScalableTag<T> d;
-  if (count < hn::Lanes(d)) {
-    StoreFirst(d, v, p, count);
-  } else {
-    hn::StoreU(v, d, p);
-  }
-}
-
 template <class T>
 HWY_INLINE void RowBackward(const ClassRow<T>& row, double g, double weight, T* dx) {
   const hn::ScalableTag<T> d;
@@ -172,8 +179,17 @@ HWY_INLINE void RowBackward(const ClassRow<T>& row, double g, double weight, T* 
                                         hn::Set(hn::ScalableTag<double>(), row.log_sum))));
   switch (row.scores) {
     case Scores::Logits:
+      if (row.exps != nullptr) {
+        ClassRow<T> with_exps = row;
+        with_exps.x = row.exps;
+        EachVector(with_exps, [&](size_t i, size_t count, auto e, auto t, auto w) HWY_ATTR {
+          const auto p = hn::Mul(e, share);
+          StoreSome(dx + i, count, hn::Mul(scale, hn::Sub(p, c.Weight(t, w))));
+        });
+        return;
+      }
       EachVector(row, [&](size_t i, size_t count, auto x, auto t, auto w) HWY_ATTR {
-        const auto p = hn::Mul(Exp(d, hn::Sub(x, c.max)), share);
+        const auto p = hn::Mul(ExpOfNegative(d, hn::Sub(x, c.max)), share);
         StoreSome(dx + i, count, hn::Mul(scale, hn::Sub(p, c.Weight(t, w))));
       });
       return;

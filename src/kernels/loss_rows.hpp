@@ -9,13 +9,17 @@ namespace lamina::kernels {
 /// What the numbers of a row say about its classes.
 enum class Scores : std::uint8_t { Logits, Probabilities, LogProbabilities };
 
-/// The greatest of a row and the sum of exp(x - greatest), in double.
+/// Rows of at most this length are summed in one block.
+inline constexpr Index kExpBlock = 2048;
+
+/// The greatest of a row and the sum of exp(x - greatest), in double. The exponentials go to `exps`
+/// unless that is nullptr, for rows of at most kExpBlock; it may be x.
 struct ExpSum {
   double max;
   double sum;
 };
-[[nodiscard]] ExpSum exp_sum_row(const float* x, Index n);
-[[nodiscard]] ExpSum exp_sum_row(const double* x, Index n);
+[[nodiscard]] ExpSum exp_sum_row(const float* x, Index n, float* exps);
+[[nodiscard]] ExpSum exp_sum_row(const double* x, Index n, double* exps);
 
 /// A row of classes with what its loss depends on. The loss of class c is
 ///   nll(c) = max - x[c] + log_sum            of logits,
@@ -34,6 +38,7 @@ struct ClassRow {
   double epsilon = 0;
   double max = 0;
   double log_sum = 0;
+  const T* exps = nullptr;  ///< exp(x - max) if at hand; x is then not read for the gradient
 };
 
 /// Sums over a row: of q and of q nll, where a class with q = 0 counts nothing.

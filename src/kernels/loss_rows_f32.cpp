@@ -12,8 +12,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels::HWY_NAMESPACE {
 
-ExpSum ExpSumRowF32(const float* x, size_t n) {
-  return losses::ExpSumOf(x, n);
+ExpSum ExpSumRowF32(const float* x, size_t n, float* exps) {
+  return losses::ExpSumOf(x, n, exps);
 }
 RowLoss RowLossF32(const ClassRow<float>& row) {
   return losses::RowLossOf(row);
@@ -36,8 +36,8 @@ HWY_EXPORT(RowLossF32);
 HWY_EXPORT(RowBackwardF32);
 HWY_EXPORT(RowBackwardTargetF32);
 
-ExpSum exp_sum_row(const float* x, Index n) {
-  return HWY_DYNAMIC_DISPATCH(ExpSumRowF32)(x, static_cast<size_t>(n));
+ExpSum exp_sum_row(const float* x, Index n, float* exps) {
+  return HWY_DYNAMIC_DISPATCH(ExpSumRowF32)(x, static_cast<size_t>(n), exps);
 }
 RowLoss row_loss(const ClassRow<float>& row) {
   return HWY_DYNAMIC_DISPATCH(RowLossF32)(row);

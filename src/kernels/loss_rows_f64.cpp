@@ -12,8 +12,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels::HWY_NAMESPACE {
 
-ExpSum ExpSumRowF64(const double* x, size_t n) {
-  return losses::ExpSumOf(x, n);
+ExpSum ExpSumRowF64(const double* x, size_t n, double* exps) {
+  return losses::ExpSumOf(x, n, exps);
 }
 RowLoss RowLossF64(const ClassRow<double>& row) {
   return losses::RowLossOf(row);
@@ -36,8 +36,8 @@ HWY_EXPORT(RowLossF64);
 HWY_EXPORT(RowBackwardF64);
 HWY_EXPORT(RowBackwardTargetF64);
 
-ExpSum exp_sum_row(const double* x, Index n) {
-  return HWY_DYNAMIC_DISPATCH(ExpSumRowF64)(x, static_cast<size_t>(n));
+ExpSum exp_sum_row(const double* x, Index n, double* exps) {
+  return HWY_DYNAMIC_DISPATCH(ExpSumRowF64)(x, static_cast<size_t>(n), exps);
 }
 RowLoss row_loss(const ClassRow<double>& row) {
   return HWY_DYNAMIC_DISPATCH(RowLossF64)(row);

@@ -63,38 +63,46 @@ class Problem {
 
   [[nodiscard]] Array<T> forward() const {
     Array<T> result = Array<T>::empty(detail::loss_shape(mode_, lead_));
-    const Totals totals =
-        detail::sum_over_chunks<Totals>(rows_, grain(), [&](Index begin, Index end) {
-          const Buffer<T> x_buffer = row_buffer(x_);
-          const Buffer<T> t_buffer = targets_ ? row_buffer(*targets_) : Buffer<T>();
-          Totals sum;
-          for (Index r = begin; r < end; ++r) {
-            const Totals one = row_forward(r, x_buffer.data(), t_buffer.data());
-            if (mode_ == ReductionMode::None) {
-              result.data()[r] = static_cast<T>(one.loss);
-            }
-            sum += one;
-          }
-          return sum;
-        });
-    if (mode_ != ReductionMode::None) {
-      *result.data() = static_cast<T>(
-          mode_ == ReductionMode::Sum ? totals.loss : detail::mean_of(totals.loss, totals.weight));
-    }
+    finish(result, detail::sum_over_chunks<Totals>(rows_, grain(), [&](Index begin, Index end) {
+             const Buffers buffers(*this);
+             Totals sum;
+             for (Index r = begin; r < end; ++r) {
+               const Prepared row = prepare(r, buffers, nullptr);
+               sum += loss_of(row, r, result);
+             }
+             return sum;
+           }));
     return result;
   }
 
   void backward(const View<T>& dy, const MutView<T>& out) const {
-    each_gradient(dy, out, [&](Index r, double g, T* x_buffer, T* t_buffer, T* dx) {
-      row_backward(r, g, x_buffer, t_buffer, dx);
+    each_gradient(dy, out, [&](Index r, double g, const Buffers& buffers, T* dx) {
+      gradient_of(prepare(r, buffers, dx), r, g, dx);
     });
   }
   void backward_true(const View<T>& dy, const MutView<T>& out) const {
-    each_gradient(dy, out, [&](Index r, double g, T* x_buffer, T* t_buffer, T* dt) {
-      ClassRow<T> row = class_row(x_.row(r, x_buffer), targets_->row(r, t_buffer));
-      finish_logits(row);
-      kernels::row_backward_target(row, g, dt);
+    each_gradient(dy, out, [&](Index r, double g, const Buffers& buffers, T* dt) {
+      kernels::row_backward_target(prepare(r, buffers, nullptr).row, g, dt);
     });
+  }
+  /// Loss and gradient for dy = 1 while a row is at hand.
+  [[nodiscard]] LossAndGradient<T> forward_and_backward() const {
+    LossAndGradient<T> result{Array<T>::empty(detail::loss_shape(mode_, lead_)),
+                              Array<T>::empty(shape_)};
+    const double g = row_share();
+    finish(result.loss,
+           detail::sum_over_chunks<Totals>(rows_, grain(), [&](Index begin, Index end) {
+             const Buffers buffers(*this);
+             Totals sum;
+             for (Index r = begin; r < end; ++r) {
+               T* dx = result.gradient.data() + r * classes_;
+               const Prepared row = prepare(r, buffers, dx);
+               sum += loss_of(row, r, result.loss);
+               gradient_of(row, r, g, dx);
+             }
+             return sum;
+           }));
+    return result;
   }
 
  private:
@@ -158,6 +166,14 @@ class Problem {
   [[nodiscard]] Buffer<T> row_buffer(const Rows<T>& rows) const {
     return rows.in_place() ? Buffer<T>() : Buffer<T>(classes_);
   }
+  /// For rows that must be gathered.
+  struct Buffers {
+    explicit Buffers(const Problem& problem)
+        : x(problem.row_buffer(problem.x_)),
+          t(problem.targets_ ? problem.row_buffer(*problem.targets_) : Buffer<T>()) {}
+    Buffer<T> x;
+    Buffer<T> t;
+  };
   [[nodiscard]] bool ignored(Index r) const {
     return ignore_index_ && labels_[r] == *ignore_index_;
   }
@@ -165,24 +181,40 @@ class Problem {
     return weight_.empty() ? 1.0 : static_cast<double>(weight_.data()[c]);
   }
 
-  [[nodiscard]] ClassRow<T> class_row(const T* x, const T* t) const {
+  /// A row read, and what its loss and its gradient share.
+  struct Prepared {
     ClassRow<T> row;
+    bool ignored = false;
+    kernels::RowLoss sums{};  ///< over all classes, where the targets or the smoothing need them
+  };
+  [[nodiscard]] Prepared prepare(Index r, const Buffers& buffers, T* exps) const {
+    Prepared result;
+    result.ignored = !targets_ && ignored(r);
+    if (result.ignored) {
+      return result;
+    }
+    ClassRow<T>& row = result.row;
     row.scores = scores_;
     row.n = classes_;
-    row.x = x;
-    row.t = t;
+    row.x = x_.row(r, buffers.x.data());
+    row.t = targets_ ? targets_->row(r, buffers.t.data()) : nullptr;
     row.w = weight_.empty() ? nullptr : weight_.data();
     row.t_scale = 1.0 - smoothing_;
     row.t_add = smooth_share_;
     row.epsilon = epsilon_;
-    return row;
-  }
-  void finish_logits(ClassRow<T>& row) const {
     if (scores_ == Scores::Logits) {
-      const kernels::ExpSum sum = kernels::exp_sum_row(row.x, row.n);
+      // The exponentials go where the gradient will be, which may be where x is; it needs x no
+      // more.
+      row.exps = classes_ <= kernels::kExpBlock ? exps : nullptr;
+      const kernels::ExpSum sum =
+          kernels::exp_sum_row(row.x, row.n, row.exps == nullptr ? nullptr : exps);
       row.max = sum.max;
       row.log_sum = std::log(sum.sum);
     }
+    if (targets_ || smoothing_ > 0) {
+      result.sums = kernels::row_loss(row);
+    }
+    return result;
   }
   [[nodiscard]] double nll(const ClassRow<T>& row, std::int64_t c) const {
     const auto score = static_cast<double>(row.x[c]);
@@ -197,48 +229,46 @@ class Problem {
     return -score;
   }
 
-  [[nodiscard]] Totals row_forward(Index r, T* x_buffer, T* t_buffer) const {
-    if (targets_) {
-      ClassRow<T> row = class_row(x_.row(r, x_buffer), targets_->row(r, t_buffer));
-      finish_logits(row);
-      return {kernels::row_loss(row).loss, 1.0};
+  /// The loss of row r; put into `each` if that has a place for every row.
+  Totals loss_of(const Prepared& prepared, Index r, Array<T>& each) const {
+    Totals result{prepared.sums.loss, 1.0};
+    if (!targets_) {
+      result = prepared.ignored ? Totals{} : label_loss(prepared, labels_[r]);
     }
-    if (ignored(r)) {
-      return {};
+    if (mode_ == ReductionMode::None) {
+      each.data()[r] = static_cast<T>(result.loss);
     }
-    const std::int64_t label = labels_[r];
+    return result;
+  }
+  [[nodiscard]] Totals label_loss(const Prepared& prepared, std::int64_t label) const {
     const double weight = class_weight(label);
-    ClassRow<T> row = class_row(x_.row(r, x_buffer), nullptr);
-    finish_logits(row);
-    const double of_label = nll(row, label);
+    const double of_label = nll(prepared.row, label);
     const double share = (1.0 - smoothing_) * weight;
     // A class that counts 0 counts nothing, not 0 times infinity.
-    double loss = share == 0 && !std::isnan(of_label) ? 0.0 : share * of_label;
-    if (smoothing_ > 0) {
-      loss += kernels::row_loss(row).loss;
+    const double loss = share == 0 && !std::isnan(of_label) ? 0.0 : share * of_label;
+    return {loss + prepared.sums.loss, weight};
+  }
+  void finish(Array<T>& result, const Totals& totals) const {
+    if (mode_ != ReductionMode::None) {
+      *result.data() = static_cast<T>(
+          mode_ == ReductionMode::Sum ? totals.loss : detail::mean_of(totals.loss, totals.weight));
     }
-    return {loss, weight};
   }
 
-  void row_backward(Index r, double g, T* x_buffer, T* t_buffer, T* dx) const {
-    if (targets_) {
-      ClassRow<T> row = class_row(x_.row(r, x_buffer), targets_->row(r, t_buffer));
-      finish_logits(row);
-      const double weight = scores_ == Scores::Logits ? kernels::row_loss(row).weight : 0.0;
-      kernels::row_backward(row, g, weight, dx);
+  void gradient_of(const Prepared& prepared, Index r, double g, T* dx) const {
+    if (prepared.ignored) {
+      std::fill_n(dx, classes_, T{0});
       return;
     }
-    if (ignored(r)) {
-      std::fill_n(dx, classes_, T{0});
+    if (targets_) {
+      kernels::row_backward(prepared.row, g, prepared.sums.weight, dx);
       return;
     }
     const std::int64_t label = labels_[r];
     const double at_label = (1.0 - smoothing_) * class_weight(label);
-    ClassRow<T> row = class_row(x_.row(r, x_buffer), nullptr);
-    const auto score = static_cast<double>(row.x[label]);
-    finish_logits(row);
+    const auto score = static_cast<double>(prepared.row.x[label]);  // dx may be where x is
     if (scores_ == Scores::Logits || smoothing_ > 0) {
-      kernels::row_backward(row, g, at_label + smooth_share_ * weight_sum_, dx);
+      kernels::row_backward(prepared.row, g, at_label + smooth_share_ * weight_sum_, dx);
     } else {
       std::fill_n(dx, classes_, T{0});
     }
@@ -272,14 +302,13 @@ class Problem {
     const double scale = each ? 1.0 : static_cast<double>(dy.item()) * row_share();
     const Rows<T> target(out);
     parallel_for(rows_, grain(), [&](Index begin, Index end) {
-      const Buffer<T> x_buffer = row_buffer(x_);
-      const Buffer<T> t_buffer = targets_ ? row_buffer(*targets_) : Buffer<T>();
+      const Buffers buffers(*this);
       const Buffer<T> out_buffer = row_buffer(target);
       for (Index r = begin; r < end; ++r) {
         const double g = each ? static_cast<double>(upstream.data()[r]) : scale;
         T* place = out.data() + target.offset(r);
         T* row = target.in_place() ? place : out_buffer.data();
-        gradient(r, g, x_buffer.data(), t_buffer.data(), row);
+        gradient(r, g, buffers, row);
         for (Index c = 0; c < classes_ && row != place; ++c) {
           place[c * target.step()] = row[c];
         }
@@ -346,6 +375,22 @@ Array<T> cross_entropy(const View<T>& y_true, ViewArg<T> logits,
   return Problem<T>(kCrossEntropy, Scores::Logits, y_true, logits, options.mode,
                     class_options(options))
       .forward();
+}
+template <class T>
+LossAndGradient<T> cross_entropy_with_gradient(
+    const View<std::int64_t>& y_true, const View<T>& logits,
+    const CrossEntropyOptions<std::type_identity_t<T>>& options) {
+  return Problem<T>(kCrossEntropy, Scores::Logits, y_true, logits, options.mode,
+                    class_options(options))
+      .forward_and_backward();
+}
+template <class T>
+LossAndGradient<T> cross_entropy_with_gradient(
+    const View<T>& y_true, ViewArg<T> logits,
+    const CrossEntropyOptions<std::type_identity_t<T>>& options) {
+  return Problem<T>(kCrossEntropy, Scores::Logits, y_true, logits, options.mode,
+                    class_options(options))
+      .forward_and_backward();
 }
 template <class T>
 Array<T> cross_entropy_backward(const View<T>& dy, const View<std::int64_t>& y_true,
@@ -430,6 +475,10 @@ Array<T> nll_loss_backward(const View<T>& dy, const View<std::int64_t>& y_true,
 }
 
 #define LAMINA_INSTANTIATE(T)                                                                     \
+  template LAMINA_EXPORT LossAndGradient<T> cross_entropy_with_gradient<T>(                       \
+      const View<std::int64_t>&, const View<T>&, const CrossEntropyOptions<T>&);                  \
+  template LAMINA_EXPORT LossAndGradient<T> cross_entropy_with_gradient<T>(                       \
+      const View<T>&, ViewArg<T>, const CrossEntropyOptions<T>&);                                 \
   template LAMINA_EXPORT Array<T> cross_entropy<T>(const View<std::int64_t>&, const View<T>&,     \
                                                    const CrossEntropyOptions<T>&);                \
   template LAMINA_EXPORT Array<T> cross_entropy<T>(const View<T>&, ViewArg<T>,                    \

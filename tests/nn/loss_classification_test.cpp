@@ -289,6 +289,28 @@ TYPED_TEST(ClassLoss, AnyLayoutGivesTheSame) {
   EXPECT_EQ(cross_entropy(Array<std::int64_t>::scalar(2), one_row).shape(), Shape{});
 }
 
+TYPED_TEST(ClassLoss, WithGradientIsBothAtOnce) {
+  using T = TypeParam;
+  const Array<T> x = random_scores<T>(Shape{7, 21}, Kind::CrossEntropy, 3);
+  const Array<T> soft = random_scores<T>(Shape{7, 21}, Kind::Sparse, 4);
+  const Array<std::int64_t> y = random_labels(Shape{7}, 21, 4);
+  const Array<T> w = random_scores<T>(Shape{21}, Kind::Sparse, 5);
+  for (const ReductionMode mode : {ReductionMode::None, ReductionMode::Mean, ReductionMode::Sum}) {
+    for (const double smoothing : {0.0, 0.1}) {
+      CrossEntropyOptions<T> o{mode, w, {}, smoothing};
+      const Array<T> dy =
+          mode == ReductionMode::None ? Array<T>::ones(Shape{7}) : Array<T>::scalar(1);
+      const LossAndGradient<T> of_soft = cross_entropy_with_gradient(soft, x, o);
+      EXPECT_TRUE(of_soft.loss == cross_entropy(soft, x, o));
+      EXPECT_TRUE(of_soft.gradient == cross_entropy_backward(dy, soft, x, o));
+      o.ignore_index = y(2);
+      const LossAndGradient<T> of_labels = cross_entropy_with_gradient(y, x, o);
+      EXPECT_TRUE(of_labels.loss == cross_entropy(y, x, o));
+      EXPECT_TRUE(of_labels.gradient == cross_entropy_backward(dy, y, x, o));
+    }
+  }
+}
+
 TYPED_TEST(ClassLoss, GradientInPlaceAndIntoStridedOutput) {
   using T = TypeParam;
   const Array<T> x = random_scores<T>(Shape{4, 6}, Kind::CrossEntropy, 3);

@@ -56,6 +56,25 @@ template <class T>
     const View<T>& y_true, ViewArg<T> logits,
     const CrossEntropyOptions<std::type_identity_t<T>>& options = {});
 
+/// A loss and its gradient for dy = 1.
+template <class T>
+struct LossAndGradient {
+  Array<T> loss;
+  Array<T> gradient;
+};
+
+/// cross_entropy and its gradient with respect to the logits in one pass over the rows: what a
+/// training step wants. For Mean and Sum the gradient is that of the loss; for None, of the sum of
+/// the losses. Arguments, errors and numerics as cross_entropy and cross_entropy_backward.
+template <class T>
+[[nodiscard]] LossAndGradient<T> cross_entropy_with_gradient(
+    const View<std::int64_t>& y_true, const View<T>& logits,
+    const CrossEntropyOptions<std::type_identity_t<T>>& options = {});
+template <class T>
+[[nodiscard]] LossAndGradient<T> cross_entropy_with_gradient(
+    const View<T>& y_true, ViewArg<T> logits,
+    const CrossEntropyOptions<std::type_identity_t<T>>& options = {});
+
 /// Gradient of cross_entropy with respect to the logits: softmax sum(q) - q, times dy, which has
 /// the shape of the loss. Errors as cross_entropy.
 template <class T>
