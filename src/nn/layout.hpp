@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "core/simd_state.hpp"
-#include "kernels/stream.hpp"
 #include "lamina/core/array.hpp"
 #include "lamina/core/parallel.hpp"
 
@@ -26,8 +25,6 @@ inline constexpr Index kElementGrain = 32768;
 /// Elements gathered at a time from operands that are not contiguous: a few KiB on the stack.
 inline constexpr Index kGatherBlock = 512;
 inline constexpr int kMaxOperands = 6;
-/// Outputs from this size on are written past the caches: they would not stay there anyway.
-inline constexpr Index kStreamBytes = Index{32} << 20;
 
 /// The common iteration space of up to kMaxOperands arrays of one shape: as few axes as possible,
 /// the innermost last. Operand 0 (the output, usually) decides the order of the axes, so that it is
@@ -146,21 +143,8 @@ void map_contiguous(T* out, const Kernel& kernel, Index size, const In*... x) {
     kernel(out, x..., size);
     return;
   }
-  const bool in_place = ((static_cast<const void*>(x) == out) || ...);
-  const bool stream = !in_place && size * static_cast<Index>(sizeof(T)) >= kStreamBytes;
-  parallel_for(size, kElementGrain, [&](Index begin, Index end) {
-    if (!stream) {
-      kernel(out + begin, (x + begin)..., end - begin);
-      return;
-    }
-    alignas(64) T buffer[kGatherBlock];
-    for (Index i = begin; i < end; i += kGatherBlock) {
-      const Index count = std::min(kGatherBlock, end - i);
-      kernel(buffer, (x + i)..., count);
-      kernels::stream_copy(buffer, out + i, count * static_cast<Index>(sizeof(T)));
-    }
-    kernels::stream_fence();
-  });
+  parallel_for(size, kElementGrain,
+               [&](Index begin, Index end) { kernel(out + begin, (x + begin)..., end - begin); });
 }
 
 template <class T, class Kernel, class... In, std::size_t... I>

@@ -4,7 +4,6 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -141,8 +140,8 @@ TEST(Layout, InPlaceReversed) {
   for (Index i = 0; i < 3000; ++i) ASSERT_EQ(x(i), static_cast<float>(2 * i));
 }
 
-TEST(Layout, LargeOutputsPastTheCaches) {
-  const Index size = detail::kStreamBytes / static_cast<Index>(sizeof(float)) + 12345;
+TEST(Layout, LongRunsOnSeveralThreads) {
+  const Index size = 3 * detail::kElementGrain + 12345;
   const auto x = Array<float>::arange(0, static_cast<float>(size));
   Array<float> storage(Shape{size + 16});
   const auto plus_one = [](float* y, const float* a, Index n) {
