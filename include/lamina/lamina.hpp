@@ -58,6 +58,7 @@
 #include "lamina/nn/prelu.hpp"
 #include "lamina/nn/reduction.hpp"
 #include "lamina/nn/simd_info.hpp"
+#include "lamina/nn/simd_ops.hpp"
 #include "lamina/nn/softmax.hpp"
 #include "lamina/nn/types.hpp"
 #include "lamina/nn/update.hpp"
