@@ -7,7 +7,6 @@ namespace lamina::nn {
 using autograd::Gradients;
 using autograd::make_var;
 using autograd::save_if;
-using autograd::Saved;
 using autograd::VarArg;
 
 namespace {
@@ -67,6 +66,25 @@ Var<T> elementwise_loss(Loss kind, VarArg<T> y_true, const Var<T>& y_pred, Reduc
         }
       },
       loss_row(kind).name.data());
+}
+
+template <class T>
+Var<T> kl_div_loss(VarArg<T> y_true, const Var<T>& y_pred, ReductionMode mode,
+                   const KlDivOptions& options) {
+  const Var<T>& truth = y_true.var();
+  return make_var(
+      kl_div_loss(truth.value(), y_pred.value(), mode, options), {truth, y_pred},
+      [mode, options, saved_true = truth.save(), saved = y_pred.save()](const Array<T>& dy,
+                                                                        Gradients<T>& gradients) {
+        const View<T>& t = saved_true.value();
+        if (gradients.wants(0)) {
+          gradients.add(0, kl_div_loss_backward_true(dy, t, saved.value(), mode, options));
+        }
+        if (gradients.wants(1)) {
+          gradients.add(1, kl_div_loss_backward(dy, t, saved.value(), mode, options));
+        }
+      },
+      "kl_div_loss");
 }
 
 template <class T>
@@ -155,6 +173,8 @@ Var<T> nll_loss(const View<std::int64_t>& y_true, const Var<T>& log_probs, Reduc
 #define LAMINA_INSTANTIATE(T)                                                                      \
   template LAMINA_EXPORT Var<T> elementwise_loss<T>(Loss, VarArg<T>, const Var<T>&, ReductionMode, \
                                                     const VarLossOptions<T>&);                     \
+  template LAMINA_EXPORT Var<T> kl_div_loss<T>(VarArg<T>, const Var<T>&, ReductionMode,            \
+                                               const KlDivOptions&);                               \
   template LAMINA_EXPORT Var<T> cross_entropy<T>(const View<std::int64_t>&, const Var<T>&,         \
                                                  const CrossEntropyOptions<T>&);                   \
   template LAMINA_EXPORT Var<T> cross_entropy<T>(VarArg<T>, const Var<T>&,                         \

@@ -6,11 +6,10 @@ namespace lamina::nn {
 
 using autograd::Gradients;
 using autograd::make_var;
-using autograd::Saved;
 
 template <class T>
 Var<T> softmax(const Var<T>& x, const SoftmaxOptions& options) {
-  const Saved<T> y(softmax(x.value(), options));
+  const autograd::Saved<T> y(softmax(x.value(), options));
   return make_var(
       y, {x},
       [y, options](Array<T> dy, Gradients<T>& gradients) {
@@ -22,7 +21,7 @@ Var<T> softmax(const Var<T>& x, const SoftmaxOptions& options) {
 
 template <class T>
 Var<T> log_softmax(const Var<T>& x, const SoftmaxOptions& options) {
-  const Saved<T> y(log_softmax(x.value(), options));
+  const autograd::Saved<T> y(log_softmax(x.value(), options));
   return make_var(
       y, {x},
       [y, options](Array<T> dy, Gradients<T>& gradients) {
@@ -34,7 +33,7 @@ Var<T> log_softmax(const Var<T>& x, const SoftmaxOptions& options) {
 
 template <class T>
 Var<T> softmin(const Var<T>& x, const SoftmaxOptions& options) {
-  const Saved<T> y(softmin(x.value(), options));
+  const autograd::Saved<T> y(softmin(x.value(), options));
   return make_var(
       y, {x},
       [y, options](Array<T> dy, Gradients<T>& gradients) {

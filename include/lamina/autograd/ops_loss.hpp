@@ -80,6 +80,61 @@ template <class T>
       {.a = options.epsilon, .b = options.full ? 1.0 : 0.0, .third = variance.var()});
 }
 
+template <class T>
+[[nodiscard]] Var<T> binary_cross_entropy(
+    autograd::VarArg<T> y_true, const Var<T>& y_pred, ReductionMode mode = ReductionMode::Mean,
+    const BinaryCrossEntropyOptions<std::type_identity_t<T>>& options = {}) {
+  return elementwise_loss(Loss::BinaryCrossEntropy, y_true, y_pred, mode,
+                          {.a = options.epsilon, .weight = options.weight});
+}
+template <class T>
+[[nodiscard]] Var<T> bce_with_logits(
+    autograd::VarArg<T> y_true, const Var<T>& logits, ReductionMode mode = ReductionMode::Mean,
+    const BceWithLogitsOptions<std::type_identity_t<T>>& options = {}) {
+  return elementwise_loss(
+      detail::bce_kind(options), y_true, logits, mode,
+      {.weight = options.weight,
+       .third = options.pos_weight.defined() ? Var<T>(options.pos_weight) : Var<T>()});
+}
+template <class T>
+[[nodiscard]] Var<T> focal_loss(autograd::VarArg<T> y_true, const Var<T>& y_pred,
+                                double alpha = 0.25, double gamma = 2.0,
+                                ReductionMode mode = ReductionMode::Mean) {
+  return elementwise_loss(Loss::Focal, y_true, y_pred, mode, {.a = alpha, .b = gamma});
+}
+template <class T>
+[[nodiscard]] Var<T> focal_loss_with_logits(autograd::VarArg<T> y_true, const Var<T>& logits,
+                                            double alpha = 0.25, double gamma = 2.0,
+                                            ReductionMode mode = ReductionMode::Mean) {
+  return elementwise_loss(Loss::FocalWithLogits, y_true, logits, mode, {.a = alpha, .b = gamma});
+}
+template <class T>
+[[nodiscard]] Var<T> kl_div_loss(autograd::VarArg<T> y_true, const Var<T>& y_pred,
+                                 ReductionMode mode = ReductionMode::Mean,
+                                 const KlDivOptions& options = {});
+template <class T>
+[[nodiscard]] Var<T> hinge_loss(autograd::VarArg<T> y_true, const Var<T>& y_pred,
+                                ReductionMode mode = ReductionMode::Mean) {
+  return elementwise_loss(Loss::Hinge, y_true, y_pred, mode);
+}
+template <class T>
+[[nodiscard]] Var<T> squared_hinge_loss(autograd::VarArg<T> y_true, const Var<T>& y_pred,
+                                        ReductionMode mode = ReductionMode::Mean) {
+  return elementwise_loss(Loss::SquaredHinge, y_true, y_pred, mode);
+}
+template <class T>
+[[nodiscard]] Var<T> soft_margin_loss(autograd::VarArg<T> y_true, const Var<T>& y_pred,
+                                      ReductionMode mode = ReductionMode::Mean) {
+  return elementwise_loss(Loss::SoftMargin, y_true, y_pred, mode);
+}
+/// Gradients for y_true, x1 and x2.
+template <class T>
+[[nodiscard]] Var<T> margin_ranking_loss(autograd::VarArg<T> y_true, const Var<T>& x1,
+                                         autograd::VarArg<T> x2, double margin = 0.0,
+                                         ReductionMode mode = ReductionMode::Mean) {
+  return elementwise_loss(Loss::MarginRanking, y_true, x1, mode, {.a = margin, .third = x2.var()});
+}
+
 /// From logits and integer labels; gradient for the logits.
 template <class T>
 [[nodiscard]] Var<T> cross_entropy(
