@@ -157,9 +157,9 @@ def check_interrupt(program, folder):
     out = folder / "interrupted"
     process = subprocess.Popen([program, "train", "digits", "--epochs", "100000", "--out", str(out)],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    line = ""
-    while not line.startswith("epoch 1/"):
-        line = process.stdout.readline()
+    for line in process.stdout:
+        if line.startswith("epoch 1/"):
+            break
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=300)
     expect(process.returncode == 130 and "interrupted" in stderr, f"Ctrl-C: {process.returncode} {stdout}{stderr}")
