@@ -72,6 +72,15 @@ std::uint32_t word_at(const Generator::State& state, std::uint64_t position) {
       {low_word(state.seed), high_word(state.seed)})[position % 4];
 }
 
+template <std::size_t N>
+double polynomial(const std::array<double, N>& coefficients, double x) {
+  double y = coefficients[N - 1];
+  for (std::size_t i = N - 1; i > 0; --i) {
+    y = y * x + coefficients[i - 1];
+  }
+  return y;
+}
+
 /// Natural logarithm of a normal positive number. std::log is not the same to the last bit
 /// everywhere; this is: log(2^k m) = k log 2 + 2 atanh((m - 1) / (m + 1)), m in [sqrt(1/2), sqrt
 /// 2).
@@ -86,20 +95,11 @@ double exact_log(double x) {
   }
   const double s = (m - 1.0) / (m + 1.0);
   const double s2 = s * s;
-  double series = 0.0;
-  for (int n = 23; n >= 3; n -= 2) {
-    series = (series + 1.0 / n) * s2;
-  }
+  static constexpr std::array<double, 12> coefficients{0.0,      1.0 / 3,  1.0 / 5,  1.0 / 7,
+                                                       1.0 / 9,  1.0 / 11, 1.0 / 13, 1.0 / 15,
+                                                       1.0 / 17, 1.0 / 19, 1.0 / 21, 1.0 / 23};
+  const double series = polynomial(coefficients, s2);
   return static_cast<double>(exponent) * 0.69314718055994530942 + 2.0 * (s + s * series);
-}
-
-template <std::size_t N>
-double polynomial(const std::array<double, N>& coefficients, double x) {
-  double y = coefficients[N - 1];
-  for (std::size_t i = N - 1; i > 0; --i) {
-    y = y * x + coefficients[i - 1];
-  }
-  return y;
 }
 
 /// The standard normal quantile at 0 < p < 1; relative error about 1e-16.
@@ -167,9 +167,9 @@ std::uint64_t join(const std::uint32_t* words) {
 template <class T>
 T uniform_from(const std::uint32_t* words) {
   if constexpr (std::is_same_v<T, float>) {
-    return static_cast<float>(words[0] >> 8) * 0x1p-24F;
+    return static_cast<float>(static_cast<std::int32_t>(words[0] >> 8)) * 0x1p-24F;
   } else {
-    return static_cast<double>(join(words) >> 11) * 0x1p-53;
+    return static_cast<double>(static_cast<std::int64_t>(join(words) >> 11)) * 0x1p-53;
   }
 }
 template <class T>
@@ -177,14 +177,18 @@ T normal_from(const std::uint32_t* words) {
   if constexpr (std::is_same_v<T, float>) {
     return static_cast<float>(normal_quantile((static_cast<double>(words[0]) + 0.5) * 0x1p-32));
   } else {
-    return normal_quantile((static_cast<double>(join(words) >> 12) + 0.5) * 0x1p-52);
+    return normal_quantile(
+        (static_cast<double>(static_cast<std::int64_t>(join(words) >> 12)) + 0.5) * 0x1p-52);
   }
 }
+/// The greatest number that uniform(low, high) gives; rounding alone may reach high.
 template <class T>
-T scale(T unit, T low, T high) {
-  // Rounding may reach high.
-  const T value = low + unit * (high - low);
-  return value < high || low == high ? value : std::nextafter(high, low);
+T last_below(T low, T high) {
+  return low == high ? high : std::nextafter(high, low);
+}
+template <class T>
+T scale(T unit, T low, T high, T last) {
+  return std::min(low + unit * (high - low), last);
 }
 
 /// out[i] = make(words of value i, position of its first word), for consecutive values of
@@ -194,24 +198,18 @@ void fill(Generator& generator, T* out, Index n, std::size_t words_each, const M
   const Generator::State state = generator.state();
   parallel_for(n, 4096, [&](Index begin, Index end) {
     std::array<std::uint32_t, 4 * kLanes> words;
-    const std::uint64_t each = words_each;
-    std::uint64_t have_from = 0;  // words [have_from, have_to) are in the buffer
-    std::uint64_t have_to = 0;
-    std::array<std::uint32_t, 2> pair{};
-    for (Index i = begin; i < end; ++i) {
-      const std::uint64_t position = state.offset + static_cast<std::uint64_t>(i) * each;
-      for (std::uint64_t k = 0; k < each; ++k) {
-        // An odd offset may put the two words of a value into different groups of blocks.
-        const std::uint64_t want = position + k;
-        if (want - have_from >= have_to - have_from) {
-          const std::uint64_t block = want / 4;
-          blocks_at(state, block, words);
-          have_from = 4 * block;
-          have_to = have_from + words.size();
-        }
-        pair[k] = words[want - have_from];
+    for (Index i = begin; i < end;) {
+      const std::uint64_t first = state.offset + static_cast<std::uint64_t>(i) * words_each;
+      blocks_at(state, first / 4, words);
+      // The first value may begin within its block, and the last not fit behind the others.
+      const std::size_t skip = first % 4;
+      const auto fit = static_cast<Index>((words.size() - skip) / words_each);
+      const Index count = std::min(end - i, fit);
+      for (Index k = 0; k < count; ++k) {
+        const std::size_t at = static_cast<std::size_t>(k) * words_each;
+        out[i + k] = make(words.data() + skip + at, first + at);
       }
-      out[i] = make(pair.data(), position);
+      i += count;
     }
   });
   generator.jump(static_cast<std::uint64_t>(n) * words_each);
@@ -295,7 +293,7 @@ T Generator::uniform() noexcept {
 template <class T>
 T Generator::uniform(T low, T high) {
   check_interval(low, high, "uniform");
-  return scale(uniform<T>(), low, high);
+  return scale(uniform<T>(), low, high, last_below(low, high));
 }
 
 template <class T>
@@ -326,9 +324,10 @@ void random_uniform_into(Generator& generator, const MutView<T>& out, std::type_
     out.assign(random_uniform<T>(out.shape(), generator, low, high));
     return;
   }
+  const T last = last_below<T>(low, high);
   fill(generator, out.data(), out.size(), kWords<T>,
        [=](const std::uint32_t* words, std::uint64_t) {
-         return scale(uniform_from<T>(words), low, high);
+         return scale<T>(uniform_from<T>(words), low, high, last);
        });
 }
 

@@ -215,6 +215,15 @@ PairGradients<T> cosine_embedding_loss_backward(const View<T>& dy, ViewArg<T> x1
 }
 
 template <class T>
+PairGradients<T> cosine_embedding_loss_backward(const View<T>& dy, ViewArg<T> x1, ViewArg<T> x2,
+                                                std::type_identity_t<T> y, double margin,
+                                                ReductionMode mode) {
+  const RowSet<T, 2> rows(kCosine, {"x1", "x2"}, {x1, x2});
+  const Array<T> one = Array<T>::scalar(y);
+  return cosine_embedding_loss_backward<T>(dy, x1, x2, one.broadcast_to(rows.lead()), margin, mode);
+}
+
+template <class T>
 Array<T> contrastive_loss(const View<T>& y_true, ViewArg<T> x1, ViewArg<T> x2, double margin,
                           ReductionMode mode) {
   const RowSet<T, 2> rows(kContrastive, {"x1", "x2"}, {x1, x2});
@@ -323,6 +332,8 @@ TripletGradients<T> triplet_margin_loss_backward(const View<T>& dy, ViewArg<T> a
                                                            ReductionMode);                         \
   template LAMINA_EXPORT PairGradients<T> cosine_embedding_loss_backward<T>(                       \
       const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, double, ReductionMode);                  \
+  template LAMINA_EXPORT PairGradients<T> cosine_embedding_loss_backward<T>(                       \
+      const View<T>&, ViewArg<T>, ViewArg<T>, T, double, ReductionMode);                           \
   template LAMINA_EXPORT Array<T> contrastive_loss<T>(const View<T>&, ViewArg<T>, ViewArg<T>,      \
                                                       double, ReductionMode);                      \
   template LAMINA_EXPORT PairGradients<T> contrastive_loss_backward<T>(                            \

@@ -255,6 +255,11 @@ TEST(CosineEmbedding, OfTheGuide) {
   const Array<double> x2{1.1, 2.1, 3.1};
   EXPECT_NEAR(cosine_embedding_loss(x1, x2, 1.0, 0.5).item(), 1.4070965e-4, 6e-12);
   EXPECT_NEAR(cosine_embedding_loss(x1, x2, -1.0, 0.5).item(), 0.4998592904, 5e-11);
+  const Array<double> dy = Array<double>::scalar(1);
+  const Array<double> minus = Array<double>::scalar(-1);
+  const auto of_number = cosine_embedding_loss_backward(dy, x1, x2, -1.0, 0.5);
+  const auto of_array = cosine_embedding_loss_backward(dy, x1, x2, minus, 0.5);
+  EXPECT_TRUE(of_number.x1 == of_array.x1 && of_number.x2 == of_array.x2);
   const Array<float> f1{1, 2, 3};
   const Array<float> f2{1.1F, 2.1F, 3.1F};
   // The rounding of 1.1 itself moves this by 1e-8 or so; single precision sums would by 1e-7.

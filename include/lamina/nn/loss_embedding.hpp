@@ -37,6 +37,11 @@ template <class T>
     const View<T>& dy, ViewArg<T> x1, ViewArg<T> x2, ViewArg<T> y, double margin = 0.0,
     ReductionMode mode = ReductionMode::Mean);
 
+template <class T>
+[[nodiscard]] PairGradients<T> cosine_embedding_loss_backward(
+    const View<T>& dy, ViewArg<T> x1, ViewArg<T> x2, std::type_identity_t<T> y, double margin = 0.0,
+    ReductionMode mode = ReductionMode::Mean);
+
 /// Contrastive loss: with d = |x1 - x2|, y_true d^2 / 2 + (1 - y_true) max(0, margin - d)^2 / 2;
 /// y_true 1 for pairs that belong together, 0 for others.
 ///

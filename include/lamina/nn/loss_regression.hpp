@@ -60,6 +60,12 @@ template <class T>
   return mae_loss(y_true, y_pred, mode);
 }
 
+template <class T>
+[[nodiscard]] Array<T> l1_loss_backward(const View<T>& dy, ViewArg<T> y_true, ViewArg<T> y_pred,
+                                        ReductionMode mode = ReductionMode::Mean) {
+  return mae_loss_backward(dy, y_true, y_pred, mode);
+}
+
 /// With e = y_pred - y_true: e^2 / 2 for |e| <= delta, else delta (|e| - delta / 2).
 /// Shapes, errors: see elementwise_loss; also Error(InvalidOperation) unless delta > 0.
 /// Gradient: huber_loss_backward: e clamped to [-delta, delta].
