@@ -12,7 +12,7 @@ namespace {
 std::string grouped(Index number) {
   std::string text = std::to_string(number);
   for (std::size_t i = text.size(); i > 3; i -= 3) {
-    text.insert(i - 3, ",");
+    text.insert(i - 3, 1, ',');
   }
   return text;
 }
