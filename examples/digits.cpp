@@ -33,8 +33,8 @@ int main(int argc, char** argv) {
     data::BatchLoader<float> batches(train, {.batch_size = 32, .seed = 1});
 
     Generator generator(1);
-    layers::Sequential net(layers::Linear(64, 128, generator), layers::ReLU(),
-                           layers::Linear(128, 10, generator));
+    layers::Sequential net{layers::Linear(64, 128, generator), layers::ReLU{},
+                           layers::Linear(128, 10, generator)};
     optim::AdamW optimizer(net.parameters(), {.lr = 2e-3});
 
     for (int epoch = 0; epoch < epochs; ++epoch) {

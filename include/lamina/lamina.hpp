@@ -4,6 +4,7 @@
 
 #include "lamina/autograd/gradcheck.hpp"
 #include "lamina/autograd/ops_activation.hpp"
+#include "lamina/autograd/ops_arithmetic.hpp"
 #include "lamina/autograd/ops_dropout.hpp"
 #include "lamina/autograd/ops_linear.hpp"
 #include "lamina/autograd/ops_loss.hpp"

@@ -1,6 +1,7 @@
 #include "lamina/autograd/ops_loss.hpp"
 
-#include "lamina/autograd/ops_shape.hpp"
+#include "lamina/nn/arithmetic.hpp"
+#include "lamina/nn/update.hpp"
 
 namespace lamina::nn {
 
@@ -60,9 +61,9 @@ Var<T> elementwise_loss(Loss kind, VarArg<T> y_true, const Var<T>& y_pred, Reduc
           gradients.add(1, elementwise_loss_backward(kind, dy, t, p, mode, saved_options));
         }
         if (gradients.wants(2)) {
-          gradients.add(2, autograd::sum_to_shape(
-                               elementwise_loss_backward_third(kind, dy, t, p, mode, saved_options),
-                               gradients.shape(2)));
+          gradients.add(
+              2, sum_to_shape(elementwise_loss_backward_third(kind, dy, t, p, mode, saved_options),
+                              gradients.shape(2)));
         }
       },
       loss_row(kind).name.data());
@@ -90,6 +91,18 @@ Var<T> kl_div_loss(VarArg<T> y_true, const Var<T>& y_pred, ReductionMode mode,
 template <class T>
 Var<T> cross_entropy(const View<std::int64_t>& y_true, const Var<T>& logits,
                      const CrossEntropyOptions<std::type_identity_t<T>>& options) {
+  if (options.mode != ReductionMode::None && logits.requires_grad() && autograd::grad_enabled()) {
+    // A training step: the gradient comes with the loss, and is only scaled later.
+    LossAndGradient<T> both = cross_entropy_with_gradient(y_true, logits.value(), options);
+    return make_var(
+        std::move(both.loss), {logits},
+        [gradient = std::move(both.gradient)](const Array<T>& dy, Gradients<T>& gradients) {
+          Array<T> dx = Array<T>::empty(gradient.shape());
+          scale_into<T>(gradient, dx, dy.item());
+          gradients.add(0, std::move(dx));
+        },
+        "cross_entropy");
+  }
   return make_var(
       cross_entropy(y_true, logits.value(), options), {logits},
       [labels = Array<std::int64_t>(y_true), saved = logits.save(),

@@ -1,8 +1,8 @@
 #include "lamina/autograd/ops_shape.hpp"
 
-#include <algorithm>
 #include <utility>
 
+#include "lamina/nn/arithmetic.hpp"
 #include "lamina/nn/update.hpp"
 
 namespace lamina::autograd {
@@ -117,7 +117,7 @@ Var<T> broadcast_to(const Var<T>& x, const Shape& shape) {
   return make_view(
       x, x.value().broadcast_to(shape),
       [](const Array<T>& dy, Gradients<T>& gradients) {
-        gradients.add(0, sum_to_shape(dy, gradients.shape(0)));
+        gradients.add(0, nn::sum_to_shape(dy, gradients.shape(0)));
       },
       "broadcast_to");
 }
@@ -164,57 +164,6 @@ Var<T> stack(const std::vector<Var<T>>& parts, int axis) {
       "stack");
 }
 
-template <class T>
-Array<T> sum_to_shape(const View<T>& dy, const Shape& shape) {
-  check(broadcast_shapes(shape, dy.shape(), "sum_to_shape") == dy.shape(),
-        ErrorKind::DimensionMismatch, "sum_to_shape", "shape ", shape, " does not broadcast to ",
-        dy.shape());
-  if (shape == dy.shape()) {
-    return Array<T>(dy);
-  }
-  Array<T> sum = Array<T>::zeros(shape);
-  // The sum under dy's shape: a step along a broadcast axis stays where it is.
-  const View<T> wide = sum.broadcast_to(dy.shape());
-  if (dy.size() == 0) {
-    return sum;
-  }
-  const int last = dy.rank() - 1;
-  const Index n = last < 0 ? 1 : dy.shape()[last];
-  const Index step_in = last < 0 ? 0 : dy.strides()[last];
-  const Index step_out = last < 0 ? 0 : wide.strides()[last];
-  IndexList index = dy.shape();
-  std::fill(index.begin(), index.end(), Index{0});
-  const T* in = dy.data();
-  T* out = sum.data();
-  for (;;) {
-    if (step_out == 0) {
-      T run = 0;
-      for (Index i = 0; i < n; ++i) {
-        run += in[i * step_in];
-      }
-      *out += run;
-    } else {
-      for (Index i = 0; i < n; ++i) {
-        out[i * step_out] += in[i * step_in];
-      }
-    }
-    int axis = last - 1;
-    for (; axis >= 0; --axis) {
-      in += dy.strides()[axis];
-      out += wide.strides()[axis];
-      if (++index[axis] < dy.shape()[axis]) {
-        break;
-      }
-      in -= dy.strides()[axis] * dy.shape()[axis];
-      out -= wide.strides()[axis] * dy.shape()[axis];
-      index[axis] = 0;
-    }
-    if (axis < 0) {
-      return sum;
-    }
-  }
-}
-
 #define LAMINA_INSTANTIATE(T)                                                    \
   template LAMINA_EXPORT Var<T> reshape<T>(const Var<T>&, const IndexList&);     \
   template LAMINA_EXPORT Var<T> flatten<T>(const Var<T>&, int);                  \
@@ -226,8 +175,7 @@ Array<T> sum_to_shape(const View<T>& dy, const Shape& shape) {
   template LAMINA_EXPORT Var<T> expand_dims<T>(const Var<T>&, int);              \
   template LAMINA_EXPORT Var<T> broadcast_to<T>(const Var<T>&, const Shape&);    \
   template LAMINA_EXPORT Var<T> concatenate<T>(const std::vector<Var<T>>&, int); \
-  template LAMINA_EXPORT Var<T> stack<T>(const std::vector<Var<T>>&, int);       \
-  template LAMINA_EXPORT Array<T> sum_to_shape<T>(const View<T>&, const Shape&);
+  template LAMINA_EXPORT Var<T> stack<T>(const std::vector<Var<T>>&, int);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)
 

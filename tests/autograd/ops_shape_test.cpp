@@ -21,7 +21,6 @@ using autograd::select;
 using autograd::slice;
 using autograd::squeeze;
 using autograd::stack;
-using autograd::sum_to_shape;
 using autograd::transpose;
 using testing::times;
 using testing::values;
@@ -78,7 +77,6 @@ TEST(OpsShape, Errors) {
   EXPECT_THROW((void)concatenate<float>({}), Error);
   EXPECT_THROW((void)concatenate<float>({x, transpose(x)}), Error);
   EXPECT_THROW((void)stack<float>({x, transpose(x)}), Error);
-  EXPECT_THROW((void)sum_to_shape(x.value(), Shape{2}), Error);
 }
 
 TEST(OpsShapeGradient, Views) {
@@ -133,27 +131,6 @@ TEST(OpsShape, PartsOfOneVariableAddUp) {
     }
   }
   EXPECT_TRUE(allclose(x.grad(), expected, 1e-6));
-}
-
-TEST(OpsShape, SumToShape) {
-  const Array<double> dy = values<double>({2, 3, 4}, 1);
-  EXPECT_EQ(sum_to_shape(dy, {2, 3, 4}), dy);
-  const Array<double> rows = sum_to_shape(dy, {3, 1});
-  const Array<double> total = sum_to_shape(dy, {});
-  double sum = 0;
-  for (Index j = 0; j < 3; ++j) {
-    double row = 0;
-    for (Index i = 0; i < 2; ++i) {
-      for (Index k = 0; k < 4; ++k) {
-        row += dy(i, j, k);
-      }
-    }
-    EXPECT_NEAR(rows(j, 0), row, 1e-14);
-    sum += row;
-  }
-  EXPECT_NEAR(total.item(), sum, 1e-14);
-  EXPECT_EQ(sum_to_shape(Array<double>::zeros({0, 3}), {3}), Array<double>::zeros({3}));
-  EXPECT_EQ(sum_to_shape(dy.permute({2, 1, 0}), {4, 1, 1}).shape(), (Shape{4, 1, 1}));
 }
 
 }  // namespace

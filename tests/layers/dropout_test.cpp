@@ -57,8 +57,8 @@ TEST(DropoutLayer, EveryKind) {
 
 TEST(DropoutLayer, NamesAndErrors) {
   Generator generator(1);
-  Sequential net(Dropout(0.25, generator), SpatialDropout(0.5, generator),
-                 AlphaDropout(0.1, generator), DropPath(0.2, generator));
+  Sequential net{Dropout(0.25, generator), SpatialDropout(0.5, generator),
+                 AlphaDropout(0.1, generator), DropPath(0.2, generator)};
   EXPECT_EQ(net.describe(),
             "Sequential\n  0: Dropout(p = 0.25)\n  1: SpatialDropout(p = 0.5)\n"
             "  2: AlphaDropout(p = 0.1)\n  3: DropPath(p = 0.2)\n");

@@ -26,7 +26,7 @@ class Net final : public Layer<float> {
  public:
   explicit Net(Generator& generator)
       : in(3, 4, generator),
-        body(Linear<float>(4, 4, generator), Linear<float>(4, 2, generator, {.bias = false})),
+        body{Linear<float>(4, 4, generator), Linear<float>(4, 2, generator, {.bias = false})},
         scale(parameter(Array<float>{2, 3})),
         count(Array<float>::scalar(5)) {}
   std::string name() const override { return "Net"; }
@@ -171,7 +171,7 @@ TEST(Module, Describes) {
 
 TEST(Sequential, TakesLayersOfAnyKind) {
   Generator generator(1);
-  Sequential net(Linear(6, 4, generator), Flatten());
+  Sequential net{Linear(6, 4, generator), Flatten{}};
   static_assert(std::is_same_v<decltype(net), Sequential<float>>);
   Linear<float>& last = net.append(Linear<float>(4, 2, generator));
   EXPECT_EQ(net.size(), 3);

@@ -35,8 +35,8 @@ struct Spirals {
 
 Sequential<float> make_mlp(Index in, Index width, Index out) {
   Generator generator(42);
-  return Sequential(Linear(in, width, generator, {.init = WeightInit::KaimingNormal}), ReLU(),
-                    Linear(width, width, generator), GELU(), Linear(width, out, generator));
+  return Sequential{Linear(in, width, generator, {.init = WeightInit::KaimingNormal}), ReLU{},
+                    Linear(width, width, generator), GELU{}, Linear(width, out, generator)};
 }
 
 TEST(Training, AnMlpSeparatesTwoSpirals) {

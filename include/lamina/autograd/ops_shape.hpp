@@ -51,9 +51,4 @@ template <class T>
 template <class T>
 [[nodiscard]] Var<T> stack(const std::vector<Var<T>>& parts, int axis = 0);
 
-/// The sum of dy over the axes along which `shape` was broadcast to dy's shape: the gradient of
-/// broadcasting. Error(DimensionMismatch) if `shape` does not broadcast to it.
-template <class T>
-[[nodiscard]] Array<T> sum_to_shape(const View<T>& dy, const Shape& shape);
-
 }  // namespace lamina::autograd

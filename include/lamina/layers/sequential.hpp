@@ -13,9 +13,9 @@ namespace lamina::layers {
 
 /// Layers one after the other: the output of each is the input of the next.
 ///
-///   Sequential net(Linear(64, 128, generator), ReLU(), Linear(128, 10, generator));
+///   Sequential net{Linear(64, 128, generator), ReLU{}, Linear(128, 10, generator)};
 ///
-/// Takes layers of any kind, by moving them in. Members are called "0", "1" ...
+/// Braces, because only they fix the order in which the layers draw from the generator. Takes layers of any kind, by moving them in. Members are called "0", "1" ...
 /// torch.nn.Sequential.
 template <class T>
 class Sequential final : public Layer<T> {
