@@ -47,6 +47,28 @@ Var<T> Activate<T>::forward(const Var<T>& x) {
 }
 
 template <class T>
+PReLU<T>::PReLU(Index channels, double slope) {
+  check(channels >= 1, ErrorKind::InvalidOperation, "PReLU", "channels must be at least 1, got ",
+        channels);
+  slope_ = parameter(Array<T>::full({channels}, static_cast<T>(slope)));
+}
+
+template <class T>
+std::string PReLU<T>::name() const {
+  return "PReLU(" + std::to_string(slope_.size()) + ")";
+}
+
+template <class T>
+Var<T> PReLU<T>::forward(const Var<T>& x) {
+  return nn::prelu(x, slope_);
+}
+
+template <class T>
+void PReLU<T>::members(Members<T>& list) {
+  list.parameter("weight", slope_);
+}
+
+template <class T>
 std::string Softmax<T>::name() const {
   return softmax_name("softmax", options_);
 }
@@ -68,6 +90,8 @@ Var<T> LogSoftmax<T>::forward(const Var<T>& x) {
 
 template class Activate<float>;
 template class Activate<double>;
+template class PReLU<float>;
+template class PReLU<double>;
 template class Softmax<float>;
 template class Softmax<double>;
 template class LogSoftmax<float>;

@@ -71,6 +71,9 @@ TEST(OpsLossNamed, GradientsOfEmbeddingLosses) {
   const Array<double> same{1, 0, 0, 1};
   const std::vector<Array<double>> pair{values<double>({4, 5}, 1), values<double>({4, 5}, 2)};
   const std::vector<Array<double>> triple{pair[0], pair[1], values<double>({4, 5}, 3)};
+  const Var<double> x1(pair[0]);
+  EXPECT_EQ(nn::cosine_embedding_loss(x1, pair[1], 1.0, 0.1).value(),
+            nn::cosine_embedding_loss(pair[0], pair[1], 1.0, 0.1));
   for (const ReductionMode mode : kModes) {
     expect_gradient(
         "cosine_embedding_loss",

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "lamina/layers/sequential.hpp"
+#include "lamina/nn/prelu.hpp"
 #include "support/message.hpp"
 #include "support/values.hpp"
 
@@ -38,6 +39,19 @@ TEST(ActivationLayer, ParametersAndNames) {
   EXPECT_EQ(GELU<>()(x).value(), nn::gelu(x));
   EXPECT_EQ(message_of([] { Activate<float>(Activation::Elu, {-1.0}); }),
             message_of([&] { (void)nn::elu(x, -1.0); }));
+}
+
+TEST(ActivationLayer, PReluLearnsItsSlope) {
+  PReLU<double> layer(3);
+  const Array<double> x = values<double>({2, 3, 4}, 1);
+  EXPECT_EQ(layer(x).value(), nn::prelu(x, Array<double>::full({3}, 0.25)));
+  EXPECT_EQ(layer.parameter_count(), 3);
+  EXPECT_EQ(layer.name(), "PReLU(3)");
+  layer(x).backward(Array<double>::ones({2, 3, 4}));
+  EXPECT_EQ(layer.slope().grad(), nn::prelu_backward_slope<double>(Array<double>::ones({2, 3, 4}),
+                                                                   x, layer.slope().value()));
+  EXPECT_EQ(message_of([] { PReLU<float>(0); }), "PReLU: channels must be at least 1, got 0");
+  EXPECT_THROW((void)layer(values<double>({2, 4, 4}, 1)), Error);
 }
 
 TEST(ActivationLayer, SoftmaxAndLogSoftmax) {

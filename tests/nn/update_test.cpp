@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -344,6 +345,54 @@ TYPED_TEST(UpdateTest, AxpyScaleAndSumOfSquares) {
   }
   const Array<T> triangle{{3, 0}, {1, 4}};
   EXPECT_EQ(sum_of_squares(triangle.t()), 26.0);
+}
+
+/// Seven steps of torch.optim 1.13 in float64 from (1, -2, 0.5). RAdam's rho is the small
+/// difference of large numbers, the others agree to 2e-15.
+TEST(UpdateOracle, TorchEndsAtTheSameNumbers) {
+  struct Row {
+    UpdateOptions options;
+    std::array<double, 3> expected;
+  };
+  const std::vector<Row> rows{
+      {SgdOptions{.lr = 0.1, .momentum = 0.9, .dampening = 0.3, .weight_decay = 0.05},
+       {0.25055943881816817, -2.0022691056952597, 0.7823282537029622}},
+      {SgdOptions{.lr = 0.1, .momentum = 0.9, .weight_decay = 0.05, .nesterov = true},
+       {-0.22227737092159577, -2.3659196202842665, 1.1286135469655876}},
+      {AdamOptions{.lr = 0.05, .weight_decay = 0.1},
+       {0.7985462990529505, -1.967844152158565, 0.463286665922627}},
+      {AdamOptions{.lr = 0.05, .beta2 = 0.6, .amsgrad = true},
+       {0.8494868295955014, -2.0048246665078793, 0.45987381725187804}},
+      {AdamWOptions{.lr = 0.05, .weight_decay = 0.5},
+       {0.6795041385157239, -1.695364157198219, 0.4015325307028105}},
+      {AdamaxOptions{.lr = 0.05, .weight_decay = 0.1},
+       {0.8606687225449156, -1.962938234169848, 0.44492547628137263}},
+      {RAdamOptions{.lr = 0.05, .weight_decay = 0.1},
+       {0.8849624415851801, -1.9571827783191558, 0.5170192224384467}},
+      {RmsPropOptions{.lr = 0.02, .alpha = 0.8, .weight_decay = 0.1, .momentum = 0.9},
+       {0.6250595760641503, -1.908613259910377, 0.3045658433130191}},
+      {RmsPropOptions{.lr = 0.02, .alpha = 0.8, .momentum = 0.9, .centered = true},
+       {0.6310371639923984, -1.9592219414247782, 0.29095226733916063}},
+      {AdagradOptions{
+           .lr = 0.1, .lr_decay = 0.2, .weight_decay = 0.1, .initial_accumulator_value = 0.5},
+       {0.8571586587944336, -1.9740133847570738, 0.5088850470871568}},
+      {AdadeltaOptions{.lr = 1.0, .weight_decay = 0.1},
+       {0.988012076517058, -2.0011588643478553, 0.5008071695151396}},
+  };
+  const Array<double> gradients{{0.5, -1.0, 0.25},  {-0.25, 2.0, 0.125}, {1.5, -0.75, -2.0},
+                                {0.0625, 0.5, 1.0}, {-1.0, 0.375, -0.5}, {0.75, -0.1875, 0.25},
+                                {2.0, 1.25, -1.5}};
+  for (const Row& row : rows) {
+    State<double> state(3, row.options);
+    state.p = Array<double>{1.0, -2.0, 0.5};
+    for (Index t = 1; t <= gradients.rows(); ++t) {
+      state.step(gradients.row(t - 1).copy(), row.options, t);
+    }
+    for (Index i = 0; i < 3; ++i) {
+      EXPECT_NEAR(state.p(i), row.expected[static_cast<std::size_t>(i)], 1e-14)
+          << update_name(row.options);
+    }
+  }
 }
 
 TEST(UpdateErrors, Options) {

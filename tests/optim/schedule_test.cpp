@@ -69,6 +69,19 @@ TEST(Schedule, OneCycle) {
   EXPECT_NEAR(schedule(50), last, 1e-12);
 }
 
+/// The rates that torch.optim.lr_scheduler 1.13 gives.
+TEST(Schedule, TorchGivesTheSameRates) {
+  expect_rates(OneCycleSchedule{.max_lr = 1, .total = 10, .div_factor = 4, .final_div_factor = 100},
+               {0.25, 0.625, 1.0, 0.9506082228663315, 0.8122155386770433, 0.6122323158107118,
+                0.39026768418928826, 0.19028446132295668, 0.051891777133668514, 0.0025});
+  expect_rates(
+      CosineSchedule{.lr = 1, .total = 5, .end = 0.1},
+      {1.0, 0.9140576474687263, 0.6890576474687263, 0.41094235253127365, 0.1859423525312737, 0.1});
+  expect_rates(
+      CosineRestartsSchedule{.lr = 1, .period = 2, .growth = 2, .end = 0.1},
+      {1.0, 0.55, 1.0, 0.8681980515339464, 0.55, 0.23180194846605365, 1.0, 0.9657457896300791});
+}
+
 TEST(Schedule, Plateau) {
   ReduceOnPlateau schedule(1, {.factor = 0.5, .patience = 1, .threshold = 0.1, .min_lr = 0.2});
   EXPECT_EQ(schedule(10), 1);

@@ -15,6 +15,17 @@ template <class T>
 [[nodiscard]] Var<T> cosine_embedding_loss(const Var<T>& x1, autograd::VarArg<T> x2, ViewArg<T> y,
                                            double margin = 0.0,
                                            ReductionMode mode = ReductionMode::Mean);
+/// The same y for all rows.
+template <class T>
+[[nodiscard]] Var<T> cosine_embedding_loss(const Var<T>& x1, autograd::VarArg<T> x2,
+                                           std::type_identity_t<T> y, double margin = 0.0,
+                                           ReductionMode mode = ReductionMode::Mean) {
+  Shape rows = x1.shape();
+  if (rows.rank() > 0) {
+    rows.erase(rows.rank() - 1);
+  }
+  return cosine_embedding_loss<T>(x1, x2, Array<T>::full(rows, y), margin, mode);
+}
 /// Gradients for x1 and x2.
 template <class T>
 [[nodiscard]] Var<T> contrastive_loss(ViewArg<T> y_true, const Var<T>& x1, autograd::VarArg<T> x2,

@@ -84,6 +84,24 @@ using Softshrink = NamedActivation<nn::Activation::SoftShrink, T>;
 template <class T = float>
 using Tanhshrink = NamedActivation<nn::Activation::TanhShrink, T>;
 
+/// Leaky ReLU with a learned slope for all channels, or one for each of `channels` along axis 1.
+/// Error(InvalidOperation) for channels below 1; Error(DimensionMismatch) from forward() if x has
+/// another number of channels. torch.nn.PReLU. He et al. 2015.
+template <class T = float>
+class PReLU final : public Layer<T> {
+ public:
+  explicit PReLU(Index channels = 1, double slope = 0.25);
+  [[nodiscard]] const Var<T>& slope() const noexcept { return slope_; }
+  [[nodiscard]] std::string name() const override;
+  [[nodiscard]] Var<T> forward(const Var<T>& x) override;
+
+ protected:
+  void members(Members<T>& list) override;
+
+ private:
+  Var<T> slope_;
+};
+
 /// nn::softmax as a layer. torch.nn.Softmax.
 template <class T = float>
 class Softmax final : public Layer<T> {
@@ -110,6 +128,8 @@ class LogSoftmax final : public Layer<T> {
 
 extern template class LAMINA_EXPORT Activate<float>;
 extern template class LAMINA_EXPORT Activate<double>;
+extern template class LAMINA_EXPORT PReLU<float>;
+extern template class LAMINA_EXPORT PReLU<double>;
 extern template class LAMINA_EXPORT Softmax<float>;
 extern template class LAMINA_EXPORT Softmax<double>;
 extern template class LAMINA_EXPORT LogSoftmax<float>;
