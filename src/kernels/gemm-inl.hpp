@@ -14,6 +14,7 @@
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "kernels/gemm.hpp"
+#include "kernels/gemm_pack-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels {
@@ -30,6 +31,11 @@ inline constexpr int kTileRows = 4;
 inline constexpr int kTileRows = 6;
 #endif
 inline constexpr int kTileVectors = 2;
+// Steps of k between which the loop looks after prefetching. A line holds so many floats, so in
+// each step one row of the next tile of A is fetched.
+inline constexpr Index kStretch = 16;
+// Stretches before the end in which C is fetched: early enough to arrive, too late to be evicted.
+inline constexpr Index kFetchC = 3;
 
 // Masked loads and stores of the last columns, where they touch no memory outside the mask.
 #if (HWY_TARGET <= HWY_AVX2) && HWY_ARCH_X86 && !HWY_MEM_OPS_MIGHT_FAULT
@@ -53,6 +59,12 @@ struct Tile {
   Index a_row_stride, a_col_stride;
   const T* b;
   Index b_row_stride;
+  T* panel;
+  const T* next_a;  // of the tile that comes next
+  Index next_a_row, next_a_stretch;
+  const T* next_b;  // the part of the next panel that this tile fetches
+  Index next_b_stride;
+  Index next_b_rows;  // in each stretch
   T* c;
   Index c_row_stride;
   T alpha, beta;
@@ -61,13 +73,23 @@ struct Tile {
   Index last_columns;  // columns in the last vector
 };
 
+// How a tile reads B.
+enum class BMode {
+  kPacked,   // full vectors, padded with zeros
+  kInPlace,  // rows of the matrix itself; of the last vector only the columns that exist
+  kCopy,     // in place, leaving a packed copy in tile.panel for the tiles below: that is cheaper
+             // than packing, as the stores hide behind the FMAs
+};
+
 // acc[r][v] = sum over k of a(r, k) * b(k, v): kRows x kVectors independent chains of FMAs. Each
 // element of C is summed over k in order, so it does not depend on where its tile lies.
-template <int kRows, int kVectors, bool kPackedA, class T>
+template <int kRows, int kVectors, bool kPackedA, BMode kB, class T>
 void MicroKernel(const Tile<T>& tile) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
   constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(hn::ScalableTag<T>()));
+  constexpr bool kMasksB = kMaskedMemory && kB != BMode::kPacked;
+  const auto mask = hn::FirstN(d, static_cast<size_t>(tile.last_columns));
   V acc[kRows][kVectors];
   HWY_UNROLL(16)
   for (int r = 0; r < kRows; ++r) {
@@ -77,67 +99,85 @@ void MicroKernel(const Tile<T>& tile) {
     }
   }
 
-  T* HWY_RESTRICT c = tile.c;
-  const Index c_row_stride = tile.c_row_stride;
-  HWY_UNROLL(16)
-  for (int r = 0; r < kRows; ++r) {
-    hwy::Prefetch(c + r * c_row_stride);
-    if (kVectors * kLanes * static_cast<Index>(sizeof(T)) > 64) {
-      hwy::Prefetch(c + r * c_row_stride + kLanes);
-    }
-  }
-
   const T* HWY_RESTRICT a = tile.a;
   const T* HWY_RESTRICT b = tile.b;
   const Index b_row_stride = tile.b_row_stride;
-  if constexpr (kPackedA) {
-    for (Index k = tile.k; k > 0; --k) {
+  const Index a_col_stride = kPackedA ? kTileRows : tile.a_col_stride;
+  const Index a_row_stride = kPackedA ? 1 : tile.a_row_stride;
+  T* HWY_RESTRICT panel = tile.panel;
+  // Three rows share a pointer, so that the addresses of 14 rows fit the integer registers.
+  constexpr int kGroups = kPackedA ? 1 : (kRows + 2) / 3;
+  constexpr int kGroupRows = kPackedA ? kRows : 3;
+  const T* HWY_RESTRICT rows[kGroups];
+  HWY_UNROLL(16)
+  for (int g = 0; g < kGroups; ++g) {
+    rows[g] = a + 3 * g * a_row_stride;
+  }
+  T* HWY_RESTRICT c = tile.c;
+  const Index c_row_stride = tile.c_row_stride;
+  const T* next_a = tile.next_a;
+  const T* next_b = tile.next_b;
+  const Index next_a_row = tile.next_a_row;
+  const Index next_a_stretch = tile.next_a_stretch;
+  const Index next_b_stride = tile.next_b_stride;
+  constexpr Index kFetchAt = kFetchC * kStretch;
+  for (Index k = tile.k; k > 0;) {
+    if (k <= kFetchAt && (k > kFetchAt - kStretch || k == tile.k)) {
+      const T* row = c;
+      for (int r = 0; r < kRows; ++r) {
+        HWY_UNROLL(2)
+        for (int v = 0; v < kVectors; ++v) {
+          __builtin_prefetch(row + v * kLanes, 1, 3);
+        }
+        row += c_row_stride;
+      }
+    }
+    for (Index row = tile.next_b_rows; row > 0; --row) {
+      HWY_UNROLL(2)
+      for (int v = 0; v < kVectors; ++v) {
+        __builtin_prefetch(next_b + v * kLanes, 0, 2);
+      }
+      next_b += next_b_stride;
+    }
+    const T* fetch = next_a;
+    next_a += next_a_stretch;
+    Index stretch = HWY_MIN(k, kStretch);
+    k -= stretch;
+    do {
       V bv[kVectors];
       HWY_UNROLL(2)
       for (int v = 0; v < kVectors; ++v) {
-        bv[v] = hn::LoadU(d, b + v * kLanes);
+        bv[v] = kMasksB && v + 1 == kVectors ? hn::MaskedLoad(mask, d, b + v * kLanes)
+                                             : hn::LoadU(d, b + v * kLanes);
+        if (kB == BMode::kCopy) {
+          hn::Store(bv[v], d, panel + v * kLanes);
+          __builtin_prefetch(b + 8 * b_row_stride + v * kLanes, 0, 3);
+        }
       }
       HWY_UNROLL(16)
       for (int r = 0; r < kRows; ++r) {
-        const V av = hn::Set(d, a[r]);
+        const V av =
+            hn::Set(d, kPackedA ? a[r] : rows[r / kGroupRows][(r % kGroupRows) * a_row_stride]);
         HWY_UNROLL(2)
         for (int v = 0; v < kVectors; ++v) {
           acc[r][v] = hn::MulAdd(av, bv[v], acc[r][v]);
         }
       }
-      a += kTileRows;
-      b += b_row_stride;
-    }
-  } else {
-    // Three rows share a pointer, so that the addresses of 14 rows fit the integer registers.
-    constexpr int kGroups = (kRows + 2) / 3;
-    const Index a_row_stride = tile.a_row_stride;
-    const Index a_col_stride = tile.a_col_stride;
-    const T* HWY_RESTRICT rows[kGroups];
-    HWY_UNROLL(16)
-    for (int g = 0; g < kGroups; ++g) {
-      rows[g] = a + 3 * g * a_row_stride;
-    }
-    for (Index k = tile.k; k > 0; --k) {
-      V bv[kVectors];
       HWY_UNROLL(2)
-      for (int v = 0; v < kVectors; ++v) {
-        bv[v] = hn::LoadU(d, b + v * kLanes);
+      for (size_t line = 0; line < sizeof(T) / 4; ++line) {
+        __builtin_prefetch(fetch + 64 / sizeof(T) * line, 0, 3);
       }
-      HWY_UNROLL(16)
-      for (int r = 0; r < kRows; ++r) {
-        const V av = hn::Set(d, rows[r / 3][(r % 3) * a_row_stride]);
-        HWY_UNROLL(2)
-        for (int v = 0; v < kVectors; ++v) {
-          acc[r][v] = hn::MulAdd(av, bv[v], acc[r][v]);
-        }
-      }
+      fetch += next_a_row;
       HWY_UNROLL(16)
       for (int g = 0; g < kGroups; ++g) {
         rows[g] += a_col_stride;
       }
+      a += a_col_stride;
       b += b_row_stride;
-    }
+      if (kB == BMode::kCopy) {
+        panel += kVectors * kLanes;
+      }
+    } while (--stretch > 0);
   }
 
   if (tile.alpha != T(1)) {
@@ -151,7 +191,6 @@ void MicroKernel(const Tile<T>& tile) {
     }
   }
   const bool whole = !kMaskedMemory || tile.last_columns == kLanes;
-  const auto mask = hn::FirstN(d, static_cast<size_t>(tile.last_columns));
   if (tile.beta != T(0)) {
     const V beta = hn::Set(d, tile.beta);
     HWY_UNROLL(16)
@@ -210,9 +249,21 @@ void MicroKernel(const Tile<T>& tile) {
 template <class T>
 using MicroKernelFn = void (*)(const Tile<T>&);
 
-template <int kVectors, bool kPackedA, class T, size_t... kRow>
+template <int kVectors, bool kPackedA, BMode kB, class T, size_t... kRow>
 constexpr std::array<MicroKernelFn<T>, sizeof...(kRow)> MicroKernels(std::index_sequence<kRow...>) {
-  return {&MicroKernel<static_cast<int>(kRow) + 1, kVectors, kPackedA, T>...};
+  return {&MicroKernel<static_cast<int>(kRow) + 1, kVectors, kPackedA, kB, T>...};
+}
+
+template <bool kPackedA, class T, size_t... kRow>
+constexpr std::array<std::array<std::array<MicroKernelFn<T>, sizeof...(kRow)>, 2>, 3> KernelTable(
+    std::index_sequence<kRow...> rows) {
+  return {{{MicroKernels<1, kPackedA, BMode::kPacked, T>(rows),
+            MicroKernels<2, kPackedA, BMode::kPacked, T>(rows)},
+           {MicroKernels<1, kPackedA, BMode::kInPlace, T>(rows),
+            MicroKernels<2, kPackedA, BMode::kInPlace, T>(rows)},
+           // One vector is not worth a variant of its own; it is packed beforehand.
+           {MicroKernels<1, kPackedA, BMode::kInPlace, T>(rows),
+            MicroKernels<2, kPackedA, BMode::kCopy, T>(rows)}}};
 }
 
 // Tiles whose columns are not adjacent, or whose last vector is partial where there are no masked
@@ -252,40 +303,108 @@ void BufferedTile(MicroKernelFn<T> kernel, Tile<T> tile, Index rows, Index colum
 template <class T>
 void Block(const GemmBlock<T>& block) {
   using Rows = std::make_index_sequence<kTileRows>;
-  static constexpr std::array<std::array<MicroKernelFn<T>, kTileRows>, 4> kKernels = {
-      MicroKernels<1, false, T>(Rows()), MicroKernels<2, false, T>(Rows()),
-      MicroKernels<1, true, T>(Rows()), MicroKernels<2, true, T>(Rows())};
+  // [A packed][B mode][vectors - 1][rows - 1]
+  using Table = std::array<std::array<std::array<MicroKernelFn<T>, kTileRows>, 2>, 3>;
+  static constexpr std::array<Table, 2> kKernels = {KernelTable<false, T>(Rows()),
+                                                    KernelTable<true, T>(Rows())};
   constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(hn::ScalableTag<T>()));
   constexpr Index kWidth = kTileVectors * kLanes;
-  const bool packed = block.a_panel_stride > 0;
+  // B is read in place if all of it stays in the L1.
+  constexpr Index kInPlace = 32768 / static_cast<Index>(sizeof(T));
+  const bool a_packed = block.a_panel_stride > 0;
+  const bool b_packed = block.b_panel_stride > 0;
+  const bool in_place =
+      block.tile_end - block.tile_begin == 1 || block.k * block.b_row_stride <= kInPlace;
+
+  const Index first_row = gemm_tile_begin(block.m, block.tiles, block.tile_begin);
+  // Each tile fetches its share of the next panel of B, so that the memory is busy all the time.
+  const Index stretches = (block.k + kStretch - 1) / kStretch;
+  const Index shares = (block.tile_end - block.tile_begin) * stretches;
+  const Index next_rows = block.next_b == nullptr || block.tile_end - block.tile_begin < 2
+                              ? 0
+                              : (block.k + shares - 1) / HWY_MAX(shares, Index{1});
 
   Tile<T> tile;
   tile.k = block.k;
   tile.a_row_stride = block.a_row_stride;
   tile.a_col_stride = block.a_col_stride;
-  tile.b_row_stride = block.b_row_stride;
+  tile.panel = block.panel;
   tile.c_row_stride = block.c_row_stride;
   tile.alpha = block.alpha;
   tile.beta = block.beta;
   for (Index j = 0, p = 0; j < block.n; j += kWidth, ++p) {
     const Index columns = HWY_MIN(kWidth, block.n - j);
     const Index vectors = (columns + kLanes - 1) / kLanes;
-    const auto& kernels = kKernels[static_cast<size_t>((packed ? 2 : 0) + vectors - 1)];
-    tile.b = block.b + p * block.b_panel_stride;
     tile.column_bias = block.column_bias == nullptr ? nullptr : block.column_bias + j;
     tile.last_columns = columns - (vectors - 1) * kLanes;
     const bool buffered =
         block.c_col_stride != 1 || (!kMaskedMemory && tile.last_columns != kLanes);
-    for (Index i = 0, q = 0; i < block.m; i += kTileRows, ++q) {
-      const Index rows = HWY_MIN(static_cast<Index>(kTileRows), block.m - i);
-      const MicroKernelFn<T> kernel = kernels[static_cast<size_t>(rows - 1)];
-      tile.a = packed ? block.a + q * block.a_panel_stride : block.a + i * block.a_row_stride;
-      tile.row_bias = block.row_bias == nullptr ? nullptr : block.row_bias + i;
-      tile.c = block.c + i * block.c_row_stride + j * block.c_col_stride;
+    BMode mode = BMode::kPacked;
+    if (b_packed) {
+      tile.b = block.b + p * block.b_panel_stride;
+      tile.b_row_stride = kWidth;
+    } else {
+      tile.b = block.b + j * block.b_col_stride;
+      tile.b_row_stride = block.b_row_stride;
+      const bool readable = (kMaskedMemory && !buffered) || tile.last_columns == kLanes;
+      if (block.b_col_stride == 1 && readable && (in_place || vectors == kTileVectors)) {
+        mode = in_place ? BMode::kInPlace : BMode::kCopy;
+      } else {
+        GemmPack<T> pack;
+        pack.source = tile.b;
+        pack.width = columns;
+        pack.width_stride = block.b_col_stride;
+        pack.depth = block.k;
+        pack.depth_stride = block.b_row_stride;
+        pack.panel = kWidth;
+        pack.padded = vectors * kLanes;
+        pack.out = block.panel;
+        PackPanel<kWidth>(pack);
+        tile.b = block.panel;
+        tile.b_row_stride = kWidth;
+      }
+    }
+    const bool last_panel = j + kWidth >= block.n;
+    const T* const next_panel = last_panel ? block.next_b
+                                : b_packed ? tile.b + block.b_panel_stride
+                                           : block.b + (j + kWidth) * block.b_col_stride;
+    const Index next_stride = b_packed ? kWidth : block.b_row_stride;
+    tile.next_b_stride = next_stride;
+    tile.next_b_rows = next_panel == nullptr ? 0 : next_rows;
+    const T* a = block.a;
+    Index next_row = first_row;
+    for (Index t = block.tile_begin; t < block.tile_end; ++t, a += block.a_panel_stride) {
+      const bool last_tile = t + 1 == block.tile_end;
+      const Index row = next_row;
+      next_row = gemm_tile_begin(block.m, block.tiles, t + 1);
+      const Index rows = next_row - row;
+      const MicroKernelFn<T> kernel =
+          kKernels[a_packed][static_cast<size_t>(mode)][static_cast<size_t>(vectors - 1)]
+                  [static_cast<size_t>(rows - 1)];
+      tile.a = a_packed ? a : a + row * block.a_row_stride;
+      if (a_packed) {
+        tile.next_a = last_tile ? block.a : a + block.a_panel_stride;
+        tile.next_a_row = kStretch;
+        tile.next_a_stretch = kStretch * kTileRows;
+      } else {
+        tile.next_a = last_tile ? block.a : tile.a + rows * block.a_row_stride;
+        tile.next_a_row = block.a_row_stride;
+        tile.next_a_stretch = kStretch * block.a_col_stride;
+      }
+      tile.next_b = next_panel == nullptr
+                        ? nullptr
+                        : next_panel + (t - block.tile_begin) * next_rows * stretches * next_stride;
+      tile.row_bias = block.row_bias == nullptr ? nullptr : block.row_bias + row;
+      tile.c = block.c + row * block.c_row_stride + j * block.c_col_stride;
       if (buffered) {
         BufferedTile(kernel, tile, rows, columns, block.c_col_stride);
       } else {
         kernel(tile);
+      }
+      if (mode == BMode::kCopy) {
+        mode = BMode::kPacked;
+        tile.b = block.panel;
+        tile.b_row_stride = kWidth;
       }
     }
   }

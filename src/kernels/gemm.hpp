@@ -17,18 +17,30 @@ struct GemmTiling {
   Index lanes;  ///< lanes of a vector; columns of B are padded with zeros to a multiple of it
 };
 
+/// Rows are cut into tiles of nearly equal height, as a tile of one or two rows is slow: tile `t`
+/// of `tiles` begins at this row of m.
+[[nodiscard]] constexpr Index gemm_tile_begin(Index m, Index tiles, Index t) {
+  return m * t / tiles;
+}
+
 /// One block of C and what goes into it.
 template <class T>
 struct GemmBlock {
-  Index m = 0, n = 0, k = 0;
+  /// Tiles [tile_begin, tile_end) of the m rows, which have `tiles` tiles in all.
+  Index m = 0, tiles = 0, tile_begin = 0, tile_end = 0;
+  Index n = 0, k = 0;
+  /// Packed: the panel of tile_begin, a_panel_stride > 0. Otherwise row 0.
   const T* a = nullptr;
-  Index a_panel_stride = 0;  ///< > 0: A is packed and this is the distance of its panels
-  Index a_row_stride = 0, a_col_stride = 0;  ///< where A is not packed
-  /// Element (k, j) of panel p lies at b + p * b_panel_stride + k * b_row_stride + j. So B may be
-  /// packed, or read in place where its columns are adjacent and n is a multiple of the lanes.
+  Index a_panel_stride = 0;
+  Index a_row_stride = 0, a_col_stride = 0;
+  /// Packed: the first panel, b_panel_stride > 0. Otherwise element (0, 0).
   const T* b = nullptr;
-  Index b_panel_stride = 0, b_row_stride = 0;
-  T* c = nullptr;
+  Index b_panel_stride = 0;
+  Index b_row_stride = 0, b_col_stride = 0;
+  const T* next_b = nullptr;  ///< what comes behind this block, to be fetched ahead
+  /// Room for one panel of B where it is not packed: nr * k elements.
+  T* panel = nullptr;
+  T* c = nullptr;  ///< row 0
   Index c_row_stride = 0, c_col_stride = 1;
   T alpha = T(1);
   T beta = T(0);                   ///< 0: C is written without being read
@@ -36,25 +48,29 @@ struct GemmBlock {
   const T* column_bias = nullptr;  ///< (n), added to each row
 };
 
-/// What to pack: `width` rows of A or columns of B, `depth` deep, into panels `panel` wide.
+/// Packs one panel: `width` rows of A or columns of B, `depth` deep.
 template <class T>
 struct GemmPack {
   const T* source = nullptr;
   Index width = 0, width_stride = 0;
   Index depth = 0, depth_stride = 0;
-  Index panel = 0;    ///< mr or nr
-  Index padding = 1;  ///< the last panel is filled with zeros up to a multiple of this
-  T* out = nullptr;   ///< panels lie panel * depth apart
+  Index panel = 0;   ///< mr or nr, at least width
+  Index padded = 0;  ///< zeros are written behind the width up to this
+  T* out = nullptr;
 };
 
-/// y (n) = sum over k of x[k] * b[k * k_stride + j * n_stride]; one of the strides must be 1.
+/// Y (m, n) = A (m, k) * B (k, n) for at most mr rows. A is contiguous along k, B along one of its
+/// axes.
 template <class T>
-struct GemvArgs {
-  const T* x = nullptr;
+struct SkinnyProduct {
+  Index m = 0, n = 0, k = 0;
+  const T* a = nullptr;
+  Index a_row_stride = 0;
   const T* b = nullptr;
-  Index k = 0, k_stride = 0;
-  Index n = 0, n_stride = 0;
+  Index k_stride = 0, n_stride = 0;
   T* y = nullptr;
+  Index y_row_stride = 0;
+  T* sums = nullptr;  ///< room for m * n elements, needed where n_stride is 1
 };
 
 template <class T>
@@ -68,7 +84,7 @@ void gemm_block(const GemmBlock<float>& block);
 void gemm_block(const GemmBlock<double>& block);
 void gemm_pack(const GemmPack<float>& pack);
 void gemm_pack(const GemmPack<double>& pack);
-void gemv(const GemvArgs<float>& args);
-void gemv(const GemvArgs<double>& args);
+void gemm_skinny(const SkinnyProduct<float>& product);
+void gemm_skinny(const SkinnyProduct<double>& product);
 
 }  // namespace lamina::kernels

@@ -5,7 +5,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "kernels/gemm-inl.hpp"
-#include "kernels/gemm_pack-inl.hpp"
+#include "kernels/gemm_skinny-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels {
@@ -20,13 +20,13 @@ void BlockF32(const GemmBlock<float>& block) {
 void PackF32(const GemmPack<float>& pack) {
   constexpr Index kRows = kTileRows;
   if (pack.panel == kRows) {
-    PackPanels<kRows>(pack);
+    PackPanel<kRows>(pack);
   } else {
-    PackPanels<kTileVectors* static_cast<Index>(hn::MaxLanes(hn::ScalableTag<float>()))>(pack);
+    PackPanel<kTileVectors* static_cast<Index>(hn::MaxLanes(hn::ScalableTag<float>()))>(pack);
   }
 }
-void GemvF32(const GemvArgs<float>& args) {
-  Gemv(args);
+void SkinnyF32(const SkinnyProduct<float>& product) {
+  Skinny(product);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -39,7 +39,7 @@ namespace lamina::kernels {
 HWY_EXPORT(TilingF32);
 HWY_EXPORT(BlockF32);
 HWY_EXPORT(PackF32);
-HWY_EXPORT(GemvF32);
+HWY_EXPORT(SkinnyF32);
 
 template <>
 GemmTiling gemm_tiling<float>() {
@@ -51,8 +51,8 @@ void gemm_block(const GemmBlock<float>& block) {
 void gemm_pack(const GemmPack<float>& pack) {
   HWY_DYNAMIC_DISPATCH(PackF32)(pack);
 }
-void gemv(const GemvArgs<float>& args) {
-  HWY_DYNAMIC_DISPATCH(GemvF32)(args);
+void gemm_skinny(const SkinnyProduct<float>& product) {
+  HWY_DYNAMIC_DISPATCH(SkinnyF32)(product);
 }
 
 }  // namespace lamina::kernels

@@ -5,7 +5,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "kernels/gemm-inl.hpp"
-#include "kernels/gemm_pack-inl.hpp"
+#include "kernels/gemm_skinny-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels {
@@ -20,13 +20,13 @@ void BlockF64(const GemmBlock<double>& block) {
 void PackF64(const GemmPack<double>& pack) {
   constexpr Index kRows = kTileRows;
   if (pack.panel == kRows) {
-    PackPanels<kRows>(pack);
+    PackPanel<kRows>(pack);
   } else {
-    PackPanels<kTileVectors* static_cast<Index>(hn::MaxLanes(hn::ScalableTag<double>()))>(pack);
+    PackPanel<kTileVectors* static_cast<Index>(hn::MaxLanes(hn::ScalableTag<double>()))>(pack);
   }
 }
-void GemvF64(const GemvArgs<double>& args) {
-  Gemv(args);
+void SkinnyF64(const SkinnyProduct<double>& product) {
+  Skinny(product);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -39,7 +39,7 @@ namespace lamina::kernels {
 HWY_EXPORT(TilingF64);
 HWY_EXPORT(BlockF64);
 HWY_EXPORT(PackF64);
-HWY_EXPORT(GemvF64);
+HWY_EXPORT(SkinnyF64);
 
 template <>
 GemmTiling gemm_tiling<double>() {
@@ -51,8 +51,8 @@ void gemm_block(const GemmBlock<double>& block) {
 void gemm_pack(const GemmPack<double>& pack) {
   HWY_DYNAMIC_DISPATCH(PackF64)(pack);
 }
-void gemv(const GemvArgs<double>& args) {
-  HWY_DYNAMIC_DISPATCH(GemvF64)(args);
+void gemm_skinny(const SkinnyProduct<double>& product) {
+  HWY_DYNAMIC_DISPATCH(SkinnyF64)(product);
 }
 
 }  // namespace lamina::kernels

@@ -1,4 +1,4 @@
-// Packing of operands into panels, and products with one row.
+// Packing of a factor into panels.
 
 #if defined(LAMINA_KERNELS_GEMM_PACK_INL_HPP_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LAMINA_KERNELS_GEMM_PACK_INL_HPP_
@@ -25,53 +25,94 @@ void PackCopy(const T* HWY_RESTRICT source, Index depth, Index depth_stride, T* 
   }
 }
 
-// Writes in[i][j] to out + j * stride + i for a square of 128-bit vectors.
-template <class D>
-HWY_INLINE void TransposeSquare(D d, const float* const* in, Index offset, float* out,
-                                Index stride) {
+// Transposes squares of as many elements as a 128-bit block holds, block by block: of each group of
+// lines, out[j] gets element j of every block.
+template <class D, class V>
+HWY_INLINE void TransposeInBlocks(D d, const float* const* lines, Index k, V* HWY_RESTRICT out) {
   const hn::RepartitionToWide<D> wide;
-  const auto r0 = hn::LoadU(d, in[0] + offset);
-  const auto r1 = hn::LoadU(d, in[1] + offset);
-  const auto r2 = hn::LoadU(d, in[2] + offset);
-  const auto r3 = hn::LoadU(d, in[3] + offset);
+  const V r0 = hn::LoadU(d, lines[0] + k);
+  const V r1 = hn::LoadU(d, lines[1] + k);
+  const V r2 = hn::LoadU(d, lines[2] + k);
+  const V r3 = hn::LoadU(d, lines[3] + k);
   const auto low01 = hn::BitCast(wide, hn::InterleaveLower(d, r0, r1));
   const auto low23 = hn::BitCast(wide, hn::InterleaveLower(d, r2, r3));
   const auto high01 = hn::BitCast(wide, hn::InterleaveUpper(d, r0, r1));
   const auto high23 = hn::BitCast(wide, hn::InterleaveUpper(d, r2, r3));
-  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(wide, low01, low23)), d, out);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(wide, low01, low23)), d, out + stride);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(wide, high01, high23)), d, out + 2 * stride);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(wide, high01, high23)), d, out + 3 * stride);
+  out[0] = hn::BitCast(d, hn::InterleaveLower(wide, low01, low23));
+  out[1] = hn::BitCast(d, hn::InterleaveUpper(wide, low01, low23));
+  out[2] = hn::BitCast(d, hn::InterleaveLower(wide, high01, high23));
+  out[3] = hn::BitCast(d, hn::InterleaveUpper(wide, high01, high23));
 }
 
-template <class D>
-HWY_INLINE void TransposeSquare(D d, const double* const* in, Index offset, double* out,
+template <class D, class V>
+HWY_INLINE void TransposeInBlocks(D d, const double* const* lines, Index k, V* HWY_RESTRICT out) {
+  const V r0 = hn::LoadU(d, lines[0] + k);
+  const V r1 = hn::LoadU(d, lines[1] + k);
+  out[0] = hn::InterleaveLower(d, r0, r1);
+  out[1] = hn::InterleaveUpper(d, r0, r1);
+}
+
+// Transposes a square of `lanes` lines, elements [k, k + lanes), in registers. Rows go to
+// out + row * stride in ascending order.
+template <class D, class T>
+HWY_INLINE void TransposeSquare(D d, const T* const* lines, Index k, T* HWY_RESTRICT out,
                                 Index stride) {
-  const auto r0 = hn::LoadU(d, in[0] + offset);
-  const auto r1 = hn::LoadU(d, in[1] + offset);
-  hn::StoreU(hn::InterleaveLower(d, r0, r1), d, out);
-  hn::StoreU(hn::InterleaveUpper(d, r0, r1), d, out + stride);
+  using V = hn::Vec<D>;
+  constexpr int kGroup = 16 / static_cast<int>(sizeof(T));
+  constexpr int kBlocks = static_cast<int>(hn::MaxLanes(D())) / kGroup;
+  V part[kBlocks][kGroup];
+  HWY_UNROLL(4)
+  for (int g = 0; g < kBlocks; ++g) {
+    TransposeInBlocks(d, lines + g * kGroup, k, part[g]);
+  }
+  // Row b * kGroup + j is block b of part[0][j], part[1][j] ...
+  V rows[kBlocks][kGroup];
+  HWY_UNROLL(4)
+  for (int j = 0; j < kGroup; ++j) {
+    if constexpr (kBlocks == 4) {
+      const V even02 = hn::ConcatLowerLower(d, part[2][j], part[0][j]);
+      const V even13 = hn::ConcatLowerLower(d, part[3][j], part[1][j]);
+      const V odd02 = hn::ConcatUpperUpper(d, part[2][j], part[0][j]);
+      const V odd13 = hn::ConcatUpperUpper(d, part[3][j], part[1][j]);
+      rows[0][j] = hn::OddEvenBlocks(hn::SwapAdjacentBlocks(even13), even02);
+      rows[1][j] = hn::OddEvenBlocks(even13, hn::SwapAdjacentBlocks(even02));
+      rows[2][j] = hn::OddEvenBlocks(hn::SwapAdjacentBlocks(odd13), odd02);
+      rows[3][j] = hn::OddEvenBlocks(odd13, hn::SwapAdjacentBlocks(odd02));
+    } else if constexpr (kBlocks == 2) {
+      rows[0][j] = hn::ConcatLowerLower(d, part[1][j], part[0][j]);
+      rows[1][j] = hn::ConcatUpperUpper(d, part[1][j], part[0][j]);
+    } else {
+      rows[0][j] = part[0][j];
+    }
+  }
+  HWY_UNROLL(4)
+  for (int b = 0; b < kBlocks; ++b) {
+    HWY_UNROLL(4)
+    for (int j = 0; j < kGroup; ++j) {
+      hn::StoreU(rows[b][j], d, out + (b * kGroup + j) * stride);
+    }
+  }
 }
 
-// The elements of a panel's row are depth-contiguous lines: transposed in registers, a square of
-// 128-bit vectors at a time. Squares may write past the row of the panel, so they are done from
-// the right to the left and from the top to the bottom: what was spoilt is written later. The last
-// row must not: the next panel may be another thread's.
+// The elements of a panel's row are lines that are contiguous in depth: transposed in registers, a
+// vector's worth of lines at a time. The last square may write past the row of the panel, so
+// squares are done from the right to the left and from the top to the bottom: what was spoilt is
+// written later. The last row must not spoil anything: the next panel may be another thread's.
 template <Index kPanel, class T>
 void PackTranspose(const T* HWY_RESTRICT source, Index width, Index width_stride, Index depth,
                    T* HWY_RESTRICT out) {
-  constexpr Index kSide = 16 / static_cast<Index>(sizeof(T));
-  const hn::FixedTag<T, static_cast<size_t>(kSide)> d;
-  const Index squares = (width + kSide - 1) / kSide;
-  const T* lines[kPanel + kSide];
-  for (Index i = 0; i < squares * kSide; ++i) {
+  const hn::ScalableTag<T> d;
+  constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(d));
+  const Index squares = (width + kLanes - 1) / kLanes;
+  const T* lines[kPanel + kLanes];
+  for (Index i = 0; i < squares * kLanes; ++i) {
     lines[i] = source + HWY_MIN(i, width - 1) * width_stride;
   }
+  const Index safe = squares * kLanes <= kPanel ? depth : depth - 1;
   Index k = 0;
-  const Index squared = squares * kSide <= kPanel ? depth : depth - 1;
-  for (; k + kSide <= squared; k += kSide) {
+  for (; k + kLanes <= safe; k += kLanes) {
     for (Index s = squares - 1; s >= 0; --s) {
-      TransposeSquare(d, lines + s * kSide, k, out + k * kPanel + s * kSide, kPanel);
+      TransposeSquare(d, lines + s * kLanes, k, out + k * kPanel + s * kLanes, kPanel);
     }
   }
   for (; k < depth; ++k) {
@@ -82,146 +123,29 @@ void PackTranspose(const T* HWY_RESTRICT source, Index width, Index width_stride
 }
 
 template <Index kPanel, class T>
-void PackPanels(const GemmPack<T>& pack) {
-  T* out = pack.out;
-  for (Index i = 0; i < pack.width; i += kPanel, out += kPanel * pack.depth) {
-    const Index width = HWY_MIN(kPanel, pack.width - i);
-    const T* source = pack.source + i * pack.width_stride;
-    if (pack.width_stride == 1 && width == kPanel) {
-      PackCopy<kPanel>(source, pack.depth, pack.depth_stride, out);
-    } else if (pack.depth_stride == 1) {
-      PackTranspose<kPanel>(source, width, pack.width_stride, pack.depth, out);
-    } else {
-      for (Index k = 0; k < pack.depth; ++k) {
-        for (Index j = 0; j < width; ++j) {
-          out[k * kPanel + j] = source[j * pack.width_stride + k * pack.depth_stride];
-        }
-      }
-    }
-    const Index padded = (width + pack.padding - 1) / pack.padding * pack.padding;
-    if (padded > width) {
-      for (Index k = 0; k < pack.depth; ++k) {
-        for (Index j = width; j < padded; ++j) {
-          out[k * kPanel + j] = T(0);
-        }
-      }
-    }
-  }
-}
-
-// y = x B with adjacent columns: sums of the products of eight rows at a time, added to y.
-template <class T>
-void GemvColumns(const GemvArgs<T>& args) {
-  const hn::ScalableTag<T> d;
-  const Index lanes = static_cast<Index>(hn::Lanes(d));
-  T* HWY_RESTRICT y = args.y;
-  for (Index j = 0; j < args.n; ++j) {
-    y[j] = T(0);
-  }
-  constexpr int kRows = 8;
-  Index k = 0;
-  for (; k + kRows <= args.k; k += kRows) {
-    const T* HWY_RESTRICT b = args.b + k * args.k_stride;
-    hn::Vec<decltype(d)> x[kRows];
-    HWY_UNROLL(8)
-    for (int r = 0; r < kRows; ++r) {
-      x[r] = hn::Set(d, args.x[k + r]);
-    }
-    Index j = 0;
-    for (; j + lanes <= args.n; j += lanes) {
-      auto even = hn::LoadU(d, y + j);
-      auto odd = hn::Mul(x[1], hn::LoadU(d, b + args.k_stride + j));
-      even = hn::MulAdd(x[0], hn::LoadU(d, b + j), even);
-      HWY_UNROLL(8)
-      for (int r = 2; r < kRows; r += 2) {
-        even = hn::MulAdd(x[r], hn::LoadU(d, b + r * args.k_stride + j), even);
-        odd = hn::MulAdd(x[r + 1], hn::LoadU(d, b + (r + 1) * args.k_stride + j), odd);
-      }
-      hn::StoreU(hn::Add(even, odd), d, y + j);
-    }
-    for (; j < args.n; ++j) {
-      T even = y[j];
-      T odd = T(0);
-      for (int r = 0; r < kRows; r += 2) {
-        even += args.x[k + r] * b[r * args.k_stride + j];
-        odd += args.x[k + r + 1] * b[(r + 1) * args.k_stride + j];
-      }
-      y[j] = even + odd;
-    }
-  }
-  for (; k < args.k; ++k) {
-    const T* HWY_RESTRICT b = args.b + k * args.k_stride;
-    const auto x = hn::Set(d, args.x[k]);
-    Index j = 0;
-    for (; j + lanes <= args.n; j += lanes) {
-      hn::StoreU(hn::MulAdd(x, hn::LoadU(d, b + j), hn::LoadU(d, y + j)), d, y + j);
-    }
-    for (; j < args.n; ++j) {
-      y[j] += args.x[k] * b[j];
-    }
-  }
-}
-
-// y = x B with columns that are contiguous in k: kColumns dot products share the loads of x. The
-// kSums partial sums of each column are added in a fixed order.
-template <int kColumns, class T>
-void GemvDots(const GemvArgs<T>& args, Index column) {
-  const hn::ScalableTag<T> d;
-  const Index lanes = static_cast<Index>(hn::Lanes(d));
-  constexpr int kSums = 4;
-  using V = hn::Vec<decltype(d)>;
-  V sum[kColumns][kSums];
-  const T* HWY_RESTRICT x = args.x;
-  const T* HWY_RESTRICT b[kColumns];
-  HWY_UNROLL(4)
-  for (int c = 0; c < kColumns; ++c) {
-    b[c] = args.b + (column + c) * args.n_stride;
-    HWY_UNROLL(4)
-    for (int s = 0; s < kSums; ++s) {
-      sum[c][s] = hn::Zero(d);
-    }
-  }
-  Index k = 0;
-  for (; k + kSums * lanes <= args.k; k += kSums * lanes) {
-    HWY_UNROLL(4)
-    for (int s = 0; s < kSums; ++s) {
-      const V xv = hn::LoadU(d, x + k + s * lanes);
-      HWY_UNROLL(4)
-      for (int c = 0; c < kColumns; ++c) {
-        sum[c][s] = hn::MulAdd(xv, hn::LoadU(d, b[c] + k + s * lanes), sum[c][s]);
-      }
-    }
-  }
-  for (; k + lanes <= args.k; k += lanes) {
-    const V xv = hn::LoadU(d, x + k);
-    HWY_UNROLL(4)
-    for (int c = 0; c < kColumns; ++c) {
-      sum[c][0] = hn::MulAdd(xv, hn::LoadU(d, b[c] + k), sum[c][0]);
-    }
-  }
-  HWY_UNROLL(4)
-  for (int c = 0; c < kColumns; ++c) {
-    const V pairs = hn::Add(hn::Add(sum[c][0], sum[c][1]), hn::Add(sum[c][2], sum[c][3]));
-    T total = hn::GetLane(hn::SumOfLanes(d, pairs));
-    for (Index rest = k; rest < args.k; ++rest) {
-      total += x[rest] * b[c][rest];
-    }
-    args.y[column + c] = total;
-  }
-}
-
-template <class T>
-void Gemv(const GemvArgs<T>& args) {
-  if (args.n_stride == 1 && (args.n > 1 || args.k_stride != 1)) {
-    GemvColumns(args);
+void PackPanel(const GemmPack<T>& pack) {
+  const Index width = pack.width;
+  const T* HWY_RESTRICT source = pack.source;
+  T* HWY_RESTRICT out = pack.out;
+  if (pack.width_stride == 1 && width == kPanel) {
+    PackCopy<kPanel>(source, pack.depth, pack.depth_stride, out);
     return;
   }
-  Index j = 0;
-  for (; j + 4 <= args.n; j += 4) {
-    GemvDots<4>(args, j);
+  if (pack.depth_stride == 1) {
+    PackTranspose<kPanel>(source, width, pack.width_stride, pack.depth, out);
+  } else {
+    for (Index k = 0; k < pack.depth; ++k) {
+      for (Index i = 0; i < width; ++i) {
+        out[k * kPanel + i] = source[i * pack.width_stride + k * pack.depth_stride];
+      }
+    }
   }
-  for (; j < args.n; ++j) {
-    GemvDots<1>(args, j);
+  if (pack.padded > width) {
+    for (Index k = 0; k < pack.depth; ++k) {
+      for (Index i = width; i < pack.padded; ++i) {
+        out[k * kPanel + i] = T(0);
+      }
+    }
   }
 }
 

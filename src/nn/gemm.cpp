@@ -15,18 +15,36 @@ using kernels::GemmBlock;
 using kernels::GemmPack;
 using kernels::GemmTiling;
 
-// Depth of a block of K: a panel of B of this depth (2 vectors wide) and two of A fit the L1.
-constexpr Index kDepth = 256;
-// Columns of B and rows of A that are packed at a time: 4 MiB and 1 MiB of floats.
-constexpr Index kPackedColumns = 4096;
-constexpr Index kPackedRows = 1024;
-// Panels of A and B that a task multiplies: they fit the L2 of a core.
-constexpr Index kTaskPanels = 8;
-// Multiply-adds below which a product stays on the caller's thread, and which a task has at least.
+// Depth of a block of K: deep enough that reading and writing C between blocks costs little.
+constexpr Index kDepth = 512;
+// Most tiles of rows in a task: with kDepth columns of A they take some 400 KiB of the L2.
+template <class T>
+constexpr Index kTaskRowTiles = sizeof(T) == 4 ? 12 : 8;
+// Most panels of B in a task, and the least number of tiles and panels where there is a choice: the
+// first tile also makes a packed copy of each panel, the first panel waits for A.
+constexpr Index kTaskColPanels = 64;
+constexpr Index kLeastRowTiles = 2;
+constexpr Index kLeastColPanels = 4;
+// Panels of B after which a finished part of C gets its activation.
+constexpr Index kFinishPanels = 8;
+// Multiply-adds below which a product stays on the caller's thread.
 constexpr Index kSerialWork = Index{1} << 19;
-constexpr Index kTaskWork = Index{1} << 20;
-// Elements that a task of a product with one row reads, and those that a packing task writes.
-constexpr Index kStreamChunk = Index{1} << 17;
+// Multiply-adds of a task where there are enough tasks.
+constexpr Index kTaskWork = Index{1} << 26;
+// A B of so few elements is not fetched ahead: it is in the L2 anyway.
+constexpr Index kNearB = Index{1} << 15;
+// Most elements of B that are packed once for all tasks, beyond which each task packs its own; and
+// the tiles of rows above which that pays for a B that need not be transposed.
+constexpr Index kPackedOnce = Index{1} << 23;
+constexpr Index kPackOnceTiles = 40;
+// Rows and elements of B of a product that reads B but once, without packing it.
+constexpr Index kSkinnyRows = 8;
+constexpr Index kSkinnyWork = Index{1} << 16;
+// Its tasks: most columns of one, most parts of K, and least elements.
+constexpr Index kStreamColumns = 4096;
+constexpr Index kStreamParts = 8;
+constexpr Index kStreamChunk = Index{1} << 18;
+// Elements that a packing task writes.
 constexpr Index kPackChunk = Index{1} << 15;
 
 // The depth of the blocks in which K is cut: equal parts of at most kDepth. Depends on K alone.
@@ -98,304 +116,311 @@ void finish_block(const GemmFinish<T>& finish, T* c, const Output<T>& out, Index
   }
 }
 
-// One factor as the blocked product sees it: lines (rows of A, columns of B) by depth.
 template <class T>
-struct Factor {
-  const GemmOperand<T>* operand;
-  const T* data;
-  Index line_stride, depth_stride;
-  Index panel;    // lines in a panel
-  Index padding;  // panels are filled with zeros to a multiple of this
-};
-
-template <class T>
-void pack_lines(const Factor<T>& factor, Index first, Index count, Index k, Index depth, T* out) {
-  if (factor.operand->packer == nullptr) {
-    GemmPack<T> pack;
-    pack.source = factor.data + first * factor.line_stride + k * factor.depth_stride;
-    pack.width = count;
-    pack.width_stride = factor.line_stride;
-    pack.depth = depth;
-    pack.depth_stride = factor.depth_stride;
-    pack.panel = factor.panel;
-    pack.padding = factor.padding;
-    pack.out = out;
-    kernels::gemm_pack(pack);
-    return;
-  }
-  for (Index i = 0; i < count; i += factor.panel, out += factor.panel * depth) {
-    PanelRequest<T> request;
-    request.first = first + i;
-    request.count = std::min(factor.panel, count - i);
-    request.k_first = k;
-    request.depth = depth;
-    request.width = factor.panel;
-    request.padded = ceil_div(request.count, factor.padding) * factor.padding;
-    request.out = out;
-    (*factor.operand->packer)(request);
-  }
-}
-
-// The lines [first, first + count) of a factor in packed form, filled by several threads.
-template <class T>
-void pack_parallel(const Factor<T>& factor, Index first, Index count, Index k, Index depth,
-                   T* out) {
-  const Index panels = ceil_div(count, factor.panel);
-  const Index grain = std::max<Index>(1, kPackChunk / std::max<Index>(1, factor.panel * depth));
-  parallel_for(panels, grain, [&](Index begin, Index end) {
-    const Index from = begin * factor.panel;
-    const Index to = std::min(end * factor.panel, count);
-    pack_lines(factor, first + from, to - from, k, depth, out + from * depth);
-  });
+void pack_panel(const T* source, Index width, Index width_stride, Index depth, Index depth_stride,
+                Index panel, Index padded, T* out) {
+  GemmPack<T> pack;
+  pack.source = source;
+  pack.width = width;
+  pack.width_stride = width_stride;
+  pack.depth = depth;
+  pack.depth_stride = depth_stride;
+  pack.panel = panel;
+  pack.padded = padded;
+  pack.out = out;
+  kernels::gemm_pack(pack);
 }
 
 template <class T>
-void set_bias(GemmBlock<T>& block, const GemmOptions<T>& options, Index row, Index col) {
-  if (options.bias != nullptr && options.bias_axis == BiasAxis::Row) {
-    block.row_bias = options.bias + row;
-  } else if (options.bias != nullptr) {
-    block.column_bias = options.bias + col;
-  }
+void fill_panel(const PanelPacker<T>& packer, Index first, Index count, Index k, Index depth,
+                Index width, Index padded, T* out) {
+  PanelRequest<T> request;
+  request.first = first;
+  request.count = count;
+  request.k_first = k;
+  request.depth = depth;
+  request.width = width;
+  request.padded = padded;
+  request.out = out;
+  packer(request);
 }
 
-// A product so small that packing A would not pay, on this thread. B is read in place where its
-// rows are contiguous, but for its last columns, which are packed up to a whole vector.
-template <class T>
-void multiply_small(const MatrixRef<T>& a, const MatrixRef<T>& b, const Output<T>& out,
-                    const GemmOptions<T>& options, const GemmTiling& tiling) {
-  const Index depth = block_depth(a.cols);
-  const Index direct = b.col_stride == 1 ? b.cols / tiling.lanes * tiling.lanes : 0;
-  const Index rest = b.cols - direct;
-  Scratch<T> scratch;
-  T* const packed = rest == 0 ? nullptr
-                              : scratch.reserve(ceil_div(rest, tiling.nr) * tiling.nr *
-                                                std::min(depth, std::max<Index>(a.cols, 1)));
-  GemmBlock<T> block;
-  block.m = a.rows;
-  block.a_row_stride = a.row_stride;
-  block.a_col_stride = a.col_stride;
-  block.c_row_stride = out.row_stride;
-  block.c_col_stride = out.col_stride;
-  block.alpha = options.alpha;
-  block.beta = options.beta;
-  Index k = 0;
-  do {
-    block.k = std::min(depth, a.cols - k);
-    const bool last = k + block.k >= a.cols;
-    block.a = a.data + k * a.col_stride;
-    if (direct > 0) {
-      block.n = direct;
-      block.b = b.data + k * b.row_stride;
-      block.b_row_stride = b.row_stride;
-      block.b_panel_stride = tiling.nr;
-      block.c = out.data;
-      if (last) {
-        set_bias(block, options, 0, 0);
-      }
-      kernels::gemm_block(block);
-    }
-    if (rest > 0) {
-      GemmPack<T> pack;
-      pack.source = b.data + k * b.row_stride + direct * b.col_stride;
-      pack.width = rest;
-      pack.width_stride = b.col_stride;
-      pack.depth = block.k;
-      pack.depth_stride = b.row_stride;
-      pack.panel = tiling.nr;
-      pack.padding = tiling.lanes;
-      pack.out = packed;
-      kernels::gemm_pack(pack);
-      block.n = rest;
-      block.b = packed;
-      block.b_row_stride = tiling.nr;
-      block.b_panel_stride = tiling.nr * block.k;
-      block.c = out.data + direct * out.col_stride;
-      if (last) {
-        set_bias(block, options, 0, direct);
-      }
-      kernels::gemm_block(block);
-    }
-    block.beta = T(1);
-    k += block.k;
-  } while (k < a.cols);
-  finish_block(options.finish, out.data, out, a.rows, b.cols);
-}
-
-// How many tasks the panels of a block of C are cut into, by rows and columns.
-struct Tasks {
+// How many parts the tiles of C are cut into, by rows and columns. It depends on the shape alone.
+struct Cut {
   Index rows, cols;
 };
-Tasks cut_tasks(Index row_panels, Index col_panels, Index work) {
-  constexpr Index kEnough = 16;
-  Tasks tasks{ceil_div(row_panels, kTaskPanels), ceil_div(col_panels, kTaskPanels)};
-  const Index most = std::max<Index>(1, work / kTaskWork);
-  while (tasks.rows * tasks.cols < std::min(kEnough, most)) {
-    const Index rows_each = ceil_div(row_panels, tasks.rows);
-    const Index cols_each = ceil_div(col_panels, tasks.cols);
-    if (rows_each == 1 && cols_each == 1) {
+
+// Enough tasks for many threads where each is worth waking one, and at least as many as the cache
+// asks for. A split of the rows repeats the packing of B, one of the columns that of A.
+template <class T>
+Cut cut_tasks(Index row_tiles, Index col_panels, Index work, bool packs_a, bool packs_b) {
+  const Index wanted = std::max(
+      {Index{1}, std::min<Index>(4, work / kSerialWork), std::min<Index>(64, work / kTaskWork)});
+  if (wanted == 1 && row_tiles <= kTaskRowTiles<T> && col_panels <= kTaskColPanels) {
+    return {1, 1};
+  }
+  Cut cut{ceil_div(row_tiles, kTaskRowTiles<T>), ceil_div(col_panels, kTaskColPanels)};
+  // An even number, as one odd task more would leave half of two threads idle.
+  cut.rows += cut.rows > 1 && cut.rows % 2 == 1 ? 1 : 0;
+  while (cut.rows * cut.cols < wanted) {
+    const bool can_split_rows = row_tiles / cut.rows >= 2 * kLeastRowTiles;
+    const bool can_split_cols = col_panels / cut.cols >= 2 * kLeastColPanels;
+    // What is read, or packed, once more when one is doubled: all of the other factor.
+    const Index row_cost = cut.rows * 2 * col_panels * (packs_b ? 4 : 1);
+    const Index col_cost = cut.cols * row_tiles * (packs_a ? 4 : 1);
+    if (can_split_rows && (!can_split_cols || row_cost < col_cost)) {
+      cut.rows *= 2;
+    } else if (can_split_cols) {
+      cut.cols *= 2;
+    } else {
       break;
     }
-    // Halve the columns first: the panels of A are the larger part of what a task reads.
-    if (cols_each >= rows_each) {
-      tasks.cols = std::min(col_panels, tasks.cols * 2);
-    } else {
-      tasks.rows = std::min(row_panels, tasks.rows * 2);
-    }
   }
-  return tasks;
+  return cut;
 }
 
 template <class T>
-class BlockedProduct {
+class Product {
  public:
-  BlockedProduct(const GemmOperand<T>& a, const GemmOperand<T>& b, const Output<T>& out,
-                 const GemmOptions<T>& options, const GemmTiling& tiling)
-      : a_{&a, a.matrix.data, a.matrix.row_stride, a.matrix.col_stride, tiling.mr, 1},
-        b_{&b, b.matrix.data, b.matrix.col_stride, b.matrix.row_stride, tiling.nr, tiling.lanes},
+  Product(const GemmOperand<T>& a, const GemmOperand<T>& b, const Output<T>& out,
+          const GemmOptions<T>& options, const GemmTiling& tiling)
+      : a_(a),
+        b_(b),
         out_(out),
         options_(options),
+        tiling_(tiling),
         m_(a.matrix.rows),
         n_(b.matrix.cols),
         k_(a.matrix.cols),
-        depth_(block_depth(k_)) {}
+        row_tiles_(ceil_div(m_, tiling.mr)),
+        col_panels_(ceil_div(n_, tiling.nr)),
+        depth_(block_depth(k_)),
+        row_bias_(options.bias_axis == BiasAxis::Row ? options.bias : nullptr),
+        column_bias_(options.bias_axis == BiasAxis::Column ? options.bias : nullptr) {
+    const bool strided_b = b.packed == nullptr && b.packer == nullptr;
+    // A is read in place where it is contiguous along K, or hardly reused. Where there is much
+    // reuse packing pays; so it does soon where rows lie a multiple of 4 KiB apart and share a set
+    // of the L1.
+    const bool same_set = a.matrix.row_stride * static_cast<Index>(sizeof(T)) % 4096 == 0;
+    const Index enough = same_set ? 4 : 24;
+    pack_a_ = a.packer != nullptr || (a.packed == nullptr && m_ * n_ * k_ > kSerialWork &&
+                                      col_panels_ >= (a.matrix.col_stride == 1 ? enough : 3));
+    packs_b_ = b.packer != nullptr || (strided_b && b.matrix.col_stride != 1);
+  }
 
   void run() {
-    const Index n_step = b_.operand->packed != nullptr ? n_ : std::min(n_, kPackedColumns);
-    const Index m_step =
-        a_.operand->packed != nullptr ? m_ : std::min(m_, kPackedRows / a_.panel * a_.panel);
-    if (b_.operand->packed == nullptr) {
-      packed_b_ = Buffer<T>(ceil_div(n_step, b_.panel) * b_.panel * depth_);
-    }
-    if (a_.operand->packed == nullptr) {
-      packed_a_ = Buffer<T>(ceil_div(m_step, a_.panel) * a_.panel * depth_);
-    }
-    for (Index j = 0; j < n_; j += n_step) {
-      const Index n = std::min(n_step, n_ - j);
-      for (Index k = 0; k < k_; k += depth_) {
-        const Index depth = std::min(depth_, k_ - k);
-        const T* b = packed_b_.data();
-        if (b_.operand->packed != nullptr) {
-          b = b_.operand->packed->panel_at(j / b_.panel, k, depth);
-        } else {
-          pack_parallel(b_, j, n, k, depth, packed_b_.data());
-        }
-        for (Index i = 0; i < m_; i += m_step) {
-          const Index m = std::min(m_step, m_ - i);
-          const T* a = packed_a_.data();
-          if (a_.operand->packed != nullptr) {
-            a = a_.operand->packed->panel_at(i / a_.panel, k, depth);
-          } else {
-            pack_parallel(a_, i, m, k, depth, packed_a_.data());
-          }
-          multiply(a, b, i, m, j, n, k, depth);
-        }
+    const Index work = m_ * n_ * k_;
+    const Cut cut = cut_tasks<T>(row_tiles_, col_panels_, work, pack_a_, packs_b_);
+    const auto body = [&](Index begin, Index end) {
+      Scratch<T> panel;
+      Scratch<T> packed_a;
+      for (Index t = begin; t < end; ++t) {
+        const Part rows = part_of(row_tiles_, t / cut.cols, cut.rows);
+        const Part cols = part_of(col_panels_, t % cut.cols, cut.cols);
+        run_task(rows, cols, panel, packed_a);
       }
+    };
+    if (cut.rows * cut.cols == 1) {
+      body(0, 1);
+    } else {
+      parallel_for(cut.rows * cut.cols, 1, body);
     }
   }
 
  private:
-  // C[i .. i + m, j .. j + n] (+)= the packed panels at a times those at b.
-  void multiply(const T* a, const T* b, Index i, Index m, Index j, Index n, Index k, Index depth) {
-    const Index row_panels = ceil_div(m, a_.panel);
-    const Index col_panels = ceil_div(n, b_.panel);
-    const Tasks tasks = cut_tasks(row_panels, col_panels, m * n * depth);
-    const bool last = k + depth >= k_;
-    parallel_for(tasks.rows * tasks.cols, 1, [&](Index begin, Index end) {
-      for (Index t = begin; t < end; ++t) {
-        const Part rows = part_of(row_panels, t % tasks.rows, tasks.rows);
-        const Part cols = part_of(col_panels, t / tasks.rows, tasks.cols);
-        const Index row = rows.begin * a_.panel;
-        const Index col = cols.begin * b_.panel;
-        GemmBlock<T> block;
-        block.m = std::min(m, rows.end * a_.panel) - row;
-        block.n = std::min(n, cols.end * b_.panel) - col;
-        block.k = depth;
-        block.a_panel_stride = a_.panel * depth;
-        block.a = a + row * depth;
-        block.b_panel_stride = b_.panel * depth;
-        block.b_row_stride = b_.panel;
-        block.b = b + col * depth;
-        block.c = out_.data + (i + row) * out_.row_stride + (j + col) * out_.col_stride;
-        block.c_row_stride = out_.row_stride;
-        block.c_col_stride = out_.col_stride;
-        block.alpha = options_.alpha;
-        block.beta = k == 0 ? options_.beta : T(1);
-        if (last) {
-          set_bias(block, options_, i + row, j + col);
+  // All of K for the row tiles and column panels given.
+  void run_task(const Part& tiles, const Part& panels, Scratch<T>& panel, Scratch<T>& packed_a) {
+    GemmBlock<T> block;
+    block.m = m_;
+    block.tiles = row_tiles_;
+    block.tile_begin = tiles.begin;
+    block.tile_end = tiles.end;
+    block.a_row_stride = a_.matrix.row_stride;
+    block.a_col_stride = a_.matrix.col_stride;
+    block.b_row_stride = b_.matrix.row_stride;
+    block.b_col_stride = b_.matrix.col_stride;
+    block.c_row_stride = out_.row_stride;
+    block.c_col_stride = out_.col_stride;
+    block.alpha = options_.alpha;
+    block.beta = options_.beta;
+    if (b_.packed == nullptr) {
+      block.panel = panel.reserve(tiling_.nr * depth_);
+    }
+    T* const own_a =
+        pack_a_ ? packed_a.reserve((tiles.end - tiles.begin) * tiling_.mr * depth_) : nullptr;
+    const Index row = kernels::gemm_tile_begin(m_, row_tiles_, tiles.begin);
+    const Index rows = kernels::gemm_tile_begin(m_, row_tiles_, tiles.end) - row;
+    const Index group = b_.packer != nullptr ? 1 : kFinishPanels;
+    Index k = 0;
+    do {
+      block.k = std::min(depth_, k_ - k);
+      const bool last = k + block.k >= k_;
+      block.row_bias = last ? row_bias_ : nullptr;
+      if (a_.packed != nullptr) {
+        block.a = a_.packed->panel_at(tiles.begin, k, block.k);
+        block.a_panel_stride = tiling_.mr * block.k;
+      } else if (pack_a_) {
+        pack_rows(tiles, k, block.k, own_a);
+        block.a = own_a;
+        block.a_panel_stride = tiling_.mr * block.k;
+      } else {
+        block.a = a_.matrix.data + k * a_.matrix.col_stride;
+      }
+      for (Index p = panels.begin; p < panels.end; p += group) {
+        const Index col = p * tiling_.nr;
+        block.n = std::min(n_, std::min(p + group, panels.end) * tiling_.nr) - col;
+        if (b_.packed != nullptr) {
+          block.b = b_.packed->panel_at(p, k, block.k);
+          block.b_panel_stride = tiling_.nr * block.k;
+        } else if (b_.packer != nullptr) {
+          fill_panel(*b_.packer, col, block.n, k, block.k, tiling_.nr,
+                     ceil_div(block.n, tiling_.lanes) * tiling_.lanes, block.panel);
+          block.b = block.panel;
+          block.b_panel_stride = tiling_.nr * block.k;
+        } else {
+          block.b = b_.matrix.data + k * b_.matrix.row_stride + col * b_.matrix.col_stride;
         }
+        block.next_b = next_of(panels, p + group, k, block);
+        block.c = out_.data + col * out_.col_stride;
+        block.column_bias = last && column_bias_ != nullptr ? column_bias_ + col : nullptr;
         kernels::gemm_block(block);
         if (last) {
-          finish_block(options_.finish, block.c, out_, block.m, block.n);
+          finish_block(options_.finish, block.c + row * out_.row_stride, out_, rows, block.n);
         }
       }
-    });
+      block.beta = T(1);
+      k += block.k;
+    } while (k < k_);
   }
 
-  Factor<T> a_, b_;
+  // Where the B of the next block starts: panel `p`, or the first one of the next part of K.
+  const T* next_of(const Part& panels, Index p, Index k, const GemmBlock<T>& block) const {
+    if (p >= panels.end) {
+      p = panels.begin;
+      k += block.k;
+    }
+    if (b_.packer != nullptr || k >= k_ || n_ * k_ <= kNearB) {
+      return nullptr;
+    }
+    return b_.packed != nullptr
+               ? b_.packed->panel_at(p, k, std::min(depth_, k_ - k))
+               : b_.matrix.data + k * b_.matrix.row_stride + p * tiling_.nr * b_.matrix.col_stride;
+  }
+
+  void pack_rows(const Part& tiles, Index k, Index depth, T* out) {
+    for (Index t = tiles.begin; t < tiles.end; ++t, out += tiling_.mr * depth) {
+      const Index row = kernels::gemm_tile_begin(m_, row_tiles_, t);
+      const Index rows = kernels::gemm_tile_begin(m_, row_tiles_, t + 1) - row;
+      if (a_.packer != nullptr) {
+        fill_panel(*a_.packer, row, rows, k, depth, tiling_.mr, rows, out);
+      } else {
+        pack_panel(a_.matrix.data + row * a_.matrix.row_stride + k * a_.matrix.col_stride, rows,
+                   a_.matrix.row_stride, depth, a_.matrix.col_stride, tiling_.mr, rows, out);
+      }
+    }
+  }
+
+  const GemmOperand<T>& a_;
+  const GemmOperand<T>& b_;
   Output<T> out_;
   const GemmOptions<T>& options_;
-  Index m_, n_, k_, depth_;
-  Buffer<T> packed_a_, packed_b_;
+  GemmTiling tiling_;
+  Index m_, n_, k_, row_tiles_, col_panels_, depth_;
+  bool pack_a_, packs_b_;
+  const T* row_bias_;
+  const T* column_bias_;
 };
 
-// C = beta C + bias: what is left when K is 0.
+// Few rows times a matrix with contiguous rows or columns, which is read once. Where its columns
+// are contiguous they are cut into tasks; else K is, and the parts are added in order.
 template <class T>
-void multiply_nothing(Index m, Index n, const Output<T>& out, const GemmOptions<T>& options,
-                      const GemmTiling& tiling) {
-  const T zero = T(0);
-  multiply_small(MatrixRef<T>{&zero, m, 0, 0, 0}, MatrixRef<T>{&zero, 0, n, 0, 0}, out, options,
-                 tiling);
-}
-
-// One row times a matrix. The columns are cut into tasks.
-template <class T>
-void multiply_row(const MatrixRef<T>& a, const MatrixRef<T>& b, const Output<T>& out,
-                  const GemmOptions<T>& options) {
-  Scratch<T> row, result;
-  const T* x = a.data;
-  if (a.col_stride != 1 && a.cols > 1) {
-    T* copy = row.reserve(a.cols);
-    for (Index k = 0; k < a.cols; ++k) {
-      copy[k] = a.data[k * a.col_stride];
-    }
-    x = copy;
-  }
-  const bool plain = out.col_stride == 1 && options.alpha == T(1) && options.beta == T(0) &&
-                     options.bias == nullptr;
-  T* const y = plain ? out.data : result.reserve(b.cols);
-  // At least 256 columns, so that each row of B is read in stretches of some length.
-  const Index least = b.col_stride == 1 ? 256 : 4;
-  const Index grain = std::max(least, kStreamChunk / std::max<Index>(1, b.rows) / least * least);
-  const auto body = [&](Index begin, Index end) {
-    kernels::GemvArgs<T> args;
-    args.x = x;
-    args.b = b.data + begin * b.col_stride;
-    args.k = b.rows;
-    args.k_stride = b.row_stride;
-    args.n = end - begin;
-    args.n_stride = b.col_stride;
-    args.y = y + begin;
-    kernels::gemv(args);
-    if (!plain) {
-      for (Index j = begin; j < end; ++j) {
-        T value = options.alpha * y[j];
-        T* c = out.data + j * out.col_stride;
-        if (options.beta != T(0)) {
-          value += options.beta * *c;
-        }
-        if (options.bias != nullptr) {
-          value += options.bias[options.bias_axis == BiasAxis::Column ? j : 0];
-        }
-        *c = value;
+void multiply_skinny(const MatrixRef<T>& a, const MatrixRef<T>& b, const Output<T>& out,
+                     const GemmOptions<T>& options) {
+  const Index m = a.rows;
+  const Index n = b.cols;
+  const Index k = a.cols;
+  Scratch<T> own_a, own_y;
+  kernels::SkinnyProduct<T> product;
+  product.m = m;
+  product.a = a.data;
+  product.a_row_stride = a.row_stride;
+  // Rows that share a set of the L1 with each other, and with those of B, are copied apart.
+  const bool same_set = a.row_stride * static_cast<Index>(sizeof(T)) % 4096 == 0;
+  if ((a.col_stride != 1 && k > 1) || (same_set && m > 1 && k > 64)) {
+    product.a_row_stride = k + 16;
+    T* copy = own_a.reserve(m * product.a_row_stride);
+    for (Index i = 0; i < m; ++i) {
+      for (Index p = 0; p < k; ++p) {
+        copy[i * product.a_row_stride + p] = a.data[i * a.row_stride + p * a.col_stride];
       }
     }
-    finish_block(options.finish, out.data + begin * out.col_stride, out, 1, end - begin);
-  };
-  if (b.rows * b.cols <= kStreamChunk) {
-    body(0, b.cols);
-  } else {
-    parallel_for(b.cols, grain, body);
+    product.a = copy;
   }
+  product.k_stride = b.row_stride;
+  product.n_stride = b.col_stride;
+
+  const bool streams = b.col_stride == 1;
+  const Index col_chunk = streams
+                              ? kStreamColumns
+                              : std::max<Index>(12, kStreamChunk / std::max<Index>(1, k) / 12 * 12);
+  const Index col_parts = ceil_div(n, col_chunk);
+  const Index rows_wanted =
+      std::max(ceil_div(k, kStreamParts), kStreamChunk / std::min(n, col_chunk));
+  const Index k_chunk =
+      streams ? std::max<Index>(1, ceil_div(rows_wanted, 16) * 16) : std::max<Index>(1, k);
+  const Index k_parts = std::max<Index>(1, ceil_div(k, k_chunk));
+  const bool plain = k_parts == 1 && out.col_stride == 1 && options.alpha == T(1) &&
+                     options.beta == T(0) && options.bias == nullptr;
+  T* const y = plain ? out.data : own_y.reserve(k_parts * m * n);
+  const Index y_row_stride = plain ? out.row_stride : n;
+
+  const auto multiply = [&](Index begin, Index end) {
+    Scratch<T> sums;
+    for (Index t = begin; t < end; ++t) {
+      kernels::SkinnyProduct<T> part = product;
+      const Index col = t % col_parts * col_chunk;
+      const Index k_begin = t / col_parts * k_chunk;
+      part.n = std::min(col_chunk, n - col);
+      part.k = std::min(k_chunk, k - k_begin);
+      part.a += k_begin;
+      part.b = b.data + k_begin * b.row_stride + col * b.col_stride;
+      part.y = y + t / col_parts * m * n + col;
+      part.y_row_stride = y_row_stride;
+      part.sums = streams ? sums.reserve(m * part.n) : nullptr;
+      kernels::gemm_skinny(part);
+    }
+  };
+  if (col_parts * k_parts == 1) {
+    multiply(0, 1);
+  } else {
+    parallel_for(col_parts * k_parts, 1, multiply);
+  }
+  if (!plain) {
+    const auto add_up = [&](Index begin, Index end) {
+      for (Index i = 0; i < m; ++i) {
+        T* const row = y + i * n;
+        for (Index part = 1; part < k_parts; ++part) {
+          const T* other = row + part * m * n;
+          for (Index j = begin; j < end; ++j) {
+            row[j] += other[j];
+          }
+        }
+        for (Index j = begin; j < end; ++j) {
+          T value = options.alpha * row[j];
+          T* c = out.data + i * out.row_stride + j * out.col_stride;
+          if (options.beta != T(0)) {
+            value += options.beta * *c;
+          }
+          if (options.bias != nullptr) {
+            value += options.bias[options.bias_axis == BiasAxis::Column ? j : i];
+          }
+          *c = value;
+        }
+      }
+    };
+    parallel_for(n, std::max<Index>(1, kPackChunk / (m * k_parts)), add_up);
+  }
+  finish_block(options.finish, out.data, out, m, n);
 }
 
 template <class T>
@@ -418,20 +443,26 @@ PackedMatrix<T>::PackedMatrix(GemmSide side, const MatrixRef<T>& matrix)
       depth_(side == GemmSide::A ? matrix.cols : matrix.rows) {
   const GemmTiling tiling = kernels::gemm_tiling<T>();
   const MatrixRef<T> lines = side == GemmSide::A ? matrix : matrix.transposed();
-  const GemmOperand<T> operand(lines);
-  const Factor<T> factor{&operand,
-                         lines.data,
-                         lines.row_stride,
-                         lines.col_stride,
-                         side == GemmSide::A ? tiling.mr : tiling.nr,
-                         side == GemmSide::A ? 1 : tiling.lanes};
-  panel_ = factor.panel;
-  padded_width_ = ceil_div(width_, panel_) * panel_;
+  panel_ = side == GemmSide::A ? tiling.mr : tiling.nr;
+  const Index panels = ceil_div(width_, panel_);
+  padded_width_ = panels * panel_;
   data_ = Buffer<T>(padded_width_ * depth_);
   const Index step = block_depth(depth_);
   for (Index k = 0; k < depth_; k += step) {
-    pack_parallel(factor, 0, width_, k, std::min(step, depth_ - k),
-                  data_.data() + k * padded_width_);
+    const Index depth = std::min(step, depth_ - k);
+    const Index grain = std::max<Index>(1, kPackChunk / (panel_ * depth));
+    parallel_for(panels, grain, [&](Index begin, Index end) {
+      for (Index p = begin; p < end; ++p) {
+        const Index first =
+            side == GemmSide::A ? kernels::gemm_tile_begin(width_, panels, p) : p * panel_;
+        const Index behind = side == GemmSide::A ? kernels::gemm_tile_begin(width_, panels, p + 1)
+                                                 : std::min(width_, first + panel_);
+        pack_panel(lines.data + first * lines.row_stride + k * lines.col_stride, behind - first,
+                   lines.row_stride, depth, lines.col_stride, panel_,
+                   side == GemmSide::A ? behind - first : panel_,
+                   data_.data() + k * padded_width_ + p * panel_ * depth);
+      }
+    });
   }
 }
 
@@ -456,14 +487,22 @@ void gemm(const GemmOperand<T>& a, const GemmOperand<T>& b, T* c, Index c_row_st
   check_layout(a, GemmSide::A, tiling.mr);
   check_layout(b, GemmSide::B, tiling.nr);
   const Output<T> out{c, c_row_stride, c_col_stride};
-  if (k == 0) {
-    multiply_nothing(m, n, out, options, tiling);
-  } else if (strided && m == 1 && (b.matrix.col_stride == 1 || b.matrix.row_stride == 1)) {
-    multiply_row(a.matrix, b.matrix, out, options);
-  } else if (strided && m * n * k <= kSerialWork) {
-    multiply_small(a.matrix, b.matrix, out, options, tiling);
+  const bool contiguous =
+      strided && k > 0 && (b.matrix.col_stride == 1 || b.matrix.row_stride == 1);
+  if (contiguous && (m == 1 || (m <= kSkinnyRows && m <= tiling.mr && n * k > kSkinnyWork))) {
+    multiply_skinny(a.matrix, b.matrix, out, options);
+    return;
+  }
+  // A B that several tasks need is packed once for all: if it must be transposed soon, otherwise
+  // where each task would read it often enough from far away.
+  const bool repeated =
+      strided && n * k <= kPackedOnce &&
+      ceil_div(m, tiling.mr) > (b.matrix.col_stride == 1 ? kPackOnceTiles : kTaskRowTiles<T>);
+  if (repeated) {
+    const PackedMatrix<T> packed_b(GemmSide::B, b.matrix);
+    Product<T>(a, packed_b, out, options, tiling).run();
   } else {
-    BlockedProduct<T>(a, b, out, options, tiling).run();
+    Product<T>(a, b, out, options, tiling).run();
   }
 }
 
@@ -569,7 +608,7 @@ void gemm_batched(const GemmBatch& batch, const MatrixRef<T>& a, const MatrixRef
   };
   // Large products use all threads one after the other, small ones a thread each.
   const Index work = folded.a.rows * folded.b.cols * std::max<Index>(1, folded.a.cols) * terms;
-  if (work >= 16 * kTaskWork || count <= 1) {
+  if (work >= 32 * kSerialWork || count <= 1) {
     for (Index i = 0; i < count; ++i) {
       one(i);
     }

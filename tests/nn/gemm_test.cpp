@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lamina/core/error.hpp"
+#include "lamina/core/parallel.hpp"
 #include "lamina/core/simd.hpp"
 
 namespace lamina::nn::detail {
@@ -95,15 +96,16 @@ void square_all(T* values, Index n, const void* params) {
 }
 
 // |computed - exact| <= n u S with n rounded operations and S the sum of magnitudes (Higham,
-// Accuracy and Stability, section 3.1): a block of K at most 256 deep, then the blocks, alpha,
-// beta and bias. Where one row or column is multiplied all of K may be summed in a row.
+// Accuracy and Stability, section 3.1): at most 512 products in a row, then the blocks of K, alpha,
+// beta and bias. A product that reads B once may sum all of K in a row. Without FMA each product is
+// rounded as well.
 template <class T>
 void expect_product(const Matrix<T>& a, const Matrix<T>& b, const Matrix<T>& before,
                     const Matrix<T>& c, const GemmOptions<T>& options) {
   const double unit = static_cast<double>(std::numeric_limits<T>::epsilon()) / 2;
-  const bool one = a.rows == 1 || b.cols == 1;
+  const bool skinny = a.rows <= 8 || b.cols <= 8;
   const double steps =
-      static_cast<double>(one ? a.cols : std::min<Index>(a.cols, 256) + a.cols / 128) + 4;
+      static_cast<double>(skinny ? a.cols : std::min<Index>(a.cols, 512) + a.cols / 256) + 5;
   for (Index i = 0; i < c.rows; ++i) {
     for (Index j = 0; j < c.cols; ++j) {
       Wide<T> sum = 0;
@@ -159,43 +161,114 @@ void run_case(Index m, Index n, Index k, Layout la, Layout lb, Layout lc,
   EXPECT_LE(numbers, m * n);
 }
 
+// Runs `body` on each SIMD target that this machine has.
+template <class F>
+void on_every_target(F&& body) {
+  for (const simd::Target target : simd::supported_targets()) {
+    SCOPED_TRACE(simd::to_string(target));
+    simd::force(target);
+    body();
+  }
+  simd::reset();
+}
+
 template <class T>
-class Gemm : public testing::Test {};
+class Gemm : public testing::Test {
+ protected:
+  void TearDown() override {
+    simd::reset();
+    set_num_threads(threads_);
+  }
+
+ private:
+  int threads_ = num_threads();
+};
 using Types = testing::Types<float, double>;
 TYPED_TEST_SUITE(Gemm, Types);
 
 TYPED_TEST(Gemm, SizesAroundEveryTileEdge) {
-  for (const Index m : {1, 2, 3, 5, 6, 7, 13, 14, 15, 29}) {
-    for (const Index n : {1, 2, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 49, 65}) {
-      for (const Index k : {1, 2, 3, 4, 5, 8, 17, 40}) {
-        run_case<TypeParam>(m, n, k, Layout::RowMajor, Layout::RowMajor, Layout::Padded);
+  on_every_target([] {
+    for (const Index m : {1, 2, 3, 5, 6, 7, 13, 14, 15, 29}) {
+      for (const Index n : {1, 2, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 49, 65}) {
+        for (const Index k : {1, 2, 3, 5, 16, 17, 40}) {
+          run_case<TypeParam>(m, n, k, Layout::RowMajor, Layout::RowMajor, Layout::Padded);
+        }
       }
     }
-  }
+  });
 }
 
 TYPED_TEST(Gemm, EveryLayoutOfEveryOperand) {
-  for (const Layout a : kLayouts) {
-    for (const Layout b : kLayouts) {
-      for (const Layout c : kLayouts) {
-        run_case<TypeParam>(17, 35, 21, a, b, c);
-        run_case<TypeParam>(1, 35, 21, a, b, c);
-        run_case<TypeParam>(17, 1, 21, a, b, c);
+  on_every_target([] {
+    for (const Layout a : kLayouts) {
+      for (const Layout b : kLayouts) {
+        for (const Layout c : kLayouts) {
+          run_case<TypeParam>(17, 35, 21, a, b, c);
+          run_case<TypeParam>(1, 35, 21, a, b, c);
+          run_case<TypeParam>(17, 1, 21, a, b, c);
+        }
+        run_case<TypeParam>(90, 99, 101, a, b, Layout::RowMajor);
       }
-      run_case<TypeParam>(90, 99, 101, a, b, Layout::RowMajor);
     }
-  }
+  });
 }
 
 TYPED_TEST(Gemm, BlocksAlongEveryDimension) {
-  run_case<TypeParam>(1100, 33, 31, Layout::RowMajor, Layout::RowMajor, Layout::RowMajor);
-  run_case<TypeParam>(31, 4200, 17, Layout::RowMajor, Layout::ColMajor, Layout::RowMajor);
-  run_case<TypeParam>(64, 65, 1031, Layout::ColMajor, Layout::RowMajor, Layout::RowMajor);
-  run_case<TypeParam>(15, 17, 515, Layout::RowMajor, Layout::RowMajor, Layout::RowMajor);
-  run_case<TypeParam>(130, 140, 150, Layout::RowMajor, Layout::RowMajor, Layout::ColMajor);
-  run_case<TypeParam>(130, 140, 150, Layout::RowMajor, Layout::RowMajor, Layout::Spread);
-  run_case<TypeParam>(1, 1000, 700, Layout::RowMajor, Layout::RowMajor, Layout::RowMajor);
-  run_case<TypeParam>(1, 1000, 700, Layout::RowMajor, Layout::ColMajor, Layout::RowMajor);
+  constexpr Layout kRow = Layout::RowMajor;
+  constexpr Layout kCol = Layout::ColMajor;
+  on_every_target([] {
+    run_case<TypeParam>(1100, 33, 31, kRow, kRow, kRow);
+    run_case<TypeParam>(700, 65, 20, kCol, kCol, kRow);
+    run_case<TypeParam>(31, 4200, 17, kRow, kCol, kRow);
+    run_case<TypeParam>(64, 65, 1031, kCol, kRow, kRow);
+    run_case<TypeParam>(15, 17, 1500, kRow, kRow, kRow);
+    run_case<TypeParam>(130, 140, 150, kRow, kRow, kCol);
+    run_case<TypeParam>(130, 140, 150, kRow, kRow, Layout::Spread);
+    // Rows of A 4 KiB apart.
+    run_case<TypeParam>(40, 160, 1024, kRow, kRow, kRow);
+  });
+}
+
+TYPED_TEST(Gemm, FewRowsReadBOnce) {
+  constexpr Layout kRow = Layout::RowMajor;
+  constexpr Layout kCol = Layout::ColMajor;
+  on_every_target([] {
+    for (const Index m : {1, 2, 3, 4, 5, 7, 8}) {
+      for (const Layout a : {kRow, kCol}) {
+        for (const Layout b : {kRow, kCol, Layout::Padded}) {
+          run_case<TypeParam>(m, 331, 259, a, b, kRow);
+        }
+      }
+    }
+  });
+  // Columns and K cut into tasks; rows a multiple of 4 KiB apart.
+  run_case<TypeParam>(1, 5003, 130, kRow, kRow, kRow);
+  run_case<TypeParam>(3, 1024, 1030, kRow, kRow, Layout::Spread);
+  run_case<TypeParam>(8, 515, 2048, kRow, kCol, kRow);
+  run_case<TypeParam>(600, 1, 1200, kRow, kRow, kRow);
+  run_case<TypeParam>(600, 5, 1200, kCol, kRow, kCol);
+}
+
+TYPED_TEST(Gemm, SameBitsOnAnyNumberOfThreads) {
+  using T = TypeParam;
+  const Index shapes[][3] = {{200, 300, 150}, {1, 2000, 700},  {5, 1030, 1030}, {700, 10, 64},
+                             {90, 70, 1300},  {700, 130, 100}, {1, 700, 2000}};
+  for (const auto& [m, n, k] : shapes) {
+    for (const Layout layout : {Layout::RowMajor, Layout::ColMajor}) {
+      const Matrix<T> a(m, k, Layout::RowMajor, 1);
+      const Matrix<T> b(k, n, layout, 2);
+      std::vector<T> first;
+      for (const int threads : {1, 2, 3, 5}) {
+        set_num_threads(threads);
+        std::vector<T> c(static_cast<std::size_t>(m * n));
+        gemm<T>(a.ref(), b.ref(), c.data(), n, 1);
+        if (first.empty()) {
+          first = c;
+        }
+        EXPECT_EQ(c, first) << m << " " << n << " " << k << " threads " << threads;
+      }
+    }
+  }
 }
 
 TYPED_TEST(Gemm, AlphaBetaBiasFinish) {
@@ -290,6 +363,19 @@ TYPED_TEST(Gemm, PackersFillWhatExistsNowhere) {
   Matrix<T> again = c;
   gemm<T>(a.ref(), GemmOperand<T>(k, n, packer_b), again.data(), n, 1);
   EXPECT_EQ(c.values, again.values);
+}
+
+TYPED_TEST(Gemm, PackedForAnotherTargetIsRefused) {
+  using T = TypeParam;
+  const std::vector<simd::Target> targets = simd::supported_targets();
+  const Matrix<T> b(5, 5, Layout::RowMajor, 1);
+  Matrix<T> c(5, 5, Layout::RowMajor, 1);
+  simd::force(targets.front());
+  const PackedMatrix<T> packed(GemmSide::B, b.ref());
+  simd::force(targets.back());
+  if (targets.size() > 1) {
+    EXPECT_THROW(gemm<T>(b.ref(), packed, c.data(), 5, 1), Error);
+  }
 }
 
 TYPED_TEST(Gemm, PackedForTheOtherSideIsRefused) {

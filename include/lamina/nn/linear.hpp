@@ -13,9 +13,10 @@ namespace lamina::nn {
 /// and double; any strides. In place: no, out must not overlap a or b. Error(DimensionMismatch):
 /// rank 0, K differs, leading axes do not broadcast, shape of out. Error(InvalidOperation): out
 /// overlaps a or b. Gradient: matmul_backward_a, matmul_backward_b. Numerics: |error| <= n u sum|a
-/// b| with u half an epsilon and n = min(K, 256) + K / 128 + 1 (a single row or column: n = K); the
-/// same bits on any number of threads. K = 0 gives zeros. NaN and infinities propagate as IEEE 754
-/// says. Same as torch.matmul, numpy.matmul, ONNX MatMul, NumRS2 simd_matmul_f32.
+/// b|, u half an epsilon, n = min(K, 512) + K / 256 + 5; with up to eight rows or columns n = K
+/// + 5. The same bits on any number of threads. K = 0 gives zeros. NaN and infinities propagate as
+/// IEEE 754 says; no product is skipped. Same as torch.matmul, numpy.matmul, ONNX MatMul, NumRS2
+/// simd_matmul_f32.
 template <class T>
 void matmul_into(const View<T>& a, ViewArg<T> b, MutArg<T> out);
 template <class T>
