@@ -58,7 +58,9 @@ template <class Run>
 void measure(benchmark::State& state, const Run& run) {
   const std::int64_t steps = steps_for(static_cast<double>(state.range(0)) / 10);
   const Index chunks = state.range(1);
-  for (int i = 0; i < 100; ++i) {
+  // On a busy machine it takes a while until a thread that was woken gets a core.
+  const auto start = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - start < std::chrono::milliseconds(5)) {
     run(chunks, steps);
   }
   for (auto _ : state) {

@@ -19,6 +19,7 @@
 #include "lamina/core/error.hpp"
 #include "lamina/core/memory.hpp"
 #include "lamina/core/parallel.hpp"
+#include "lamina/core/simd.hpp"
 
 #if defined(__SANITIZE_THREAD__)
 // These tests start threads in the child of a process that has some: that is their point.
@@ -211,6 +212,24 @@ TEST(Environment, NumberOfThreadsWithoutMeaningIsAnError) {
                           "1024, got \"") +
                   value + '"');
   }
+}
+
+TEST(Environment, ChoosesTheSimdTarget) {
+  const std::vector<simd::Target> supported = simd::supported_targets();
+  for (const simd::Target target : {simd::Target::Baseline, simd::Target::Sse4, simd::Target::Avx2,
+                                    simd::Target::Avx512, simd::Target::Neon}) {
+    const std::string name(simd::to_string(target));
+    const Output output = child("LAMINA_SIMD=" + name, "simd");
+    if (std::find(supported.begin(), supported.end(), target) != supported.end()) {
+      EXPECT_EQ(output.text, name);
+    } else {
+      EXPECT_EQ(output.code, 1);
+      EXPECT_EQ(output.text.rfind("Unsupported | LAMINA_SIMD: \"" + name + "\" cannot run here", 0),
+                0U)
+          << output.text;
+    }
+  }
+  EXPECT_EQ(child("", "simd").text, simd::to_string(supported.back()));
 }
 
 TEST(Environment, WrongSimdTargetIsReportedByTheFirstOperation) {
