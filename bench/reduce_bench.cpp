@@ -143,6 +143,52 @@ void reduce_shapes(benchmark::internal::Benchmark* b) {
   }
 }
 
+template <class T>
+void add_naive(benchmark::State& state) {
+  const Array<T> a = numbers<T>({state.range(0)});
+  const Array<T> b = numbers<T>({state.range(0)});
+  Array<T> y(a.shape());
+  for (auto _ : state) {
+    for (Index i = 0; i < y.size(); ++i) {
+      y.data()[i] = a.data()[i] + b.data()[i];
+    }
+    benchmark::ClobberMemory();
+  }
+  count(state, y.size(), 3 * y.size() * static_cast<Index>(sizeof(T)));
+}
+
+template <class T, nn::BinaryOp Op>
+void binary_ours(benchmark::State& state) {
+  const Array<T> a = numbers<T>({state.range(0)});
+  const Array<T> b = numbers<T>({state.range(0)});
+  Array<T> y(a.shape());
+  for (auto _ : state) {
+    nn::binary_into(Op, a, b, y);
+    benchmark::ClobberMemory();
+  }
+  count(state, y.size(), 3 * y.size() * static_cast<Index>(sizeof(T)));
+}
+
+/// A matrix plus a row, and plus a column.
+template <class T, bool Column>
+void add_broadcast(benchmark::State& state) {
+  const Array<T> a = numbers<T>({state.range(0), state.range(1)});
+  const Array<T> b = numbers<T>(Column ? Shape{state.range(0), 1} : Shape{state.range(1)});
+  Array<T> y(a.shape());
+  for (auto _ : state) {
+    nn::add_into(a, b, y);
+    benchmark::ClobberMemory();
+  }
+  count(state, y.size(), 2 * y.size() * static_cast<Index>(sizeof(T)));
+}
+
+BENCHMARK(add_naive<float>)->Arg(4096)->Arg(1 << 24);
+BENCHMARK(binary_ours<float, nn::BinaryOp::Add>)->Arg(4096)->Arg(1 << 18)->Arg(1 << 24);
+BENCHMARK(binary_ours<float, nn::BinaryOp::Maximum>)->Arg(4096);
+BENCHMARK(binary_ours<float, nn::BinaryOp::Pow>)->Arg(4096);
+BENCHMARK(add_broadcast<float, false>)->Args({64, 64})->Args({1024, 768});
+BENCHMARK(add_broadcast<float, true>)->Args({64, 64})->Args({1024, 768});
+
 BENCHMARK(sum_naive<float>)->Arg(1 << 24);
 BENCHMARK(reduce_ours<float, nn::Reduction::Sum, -1>)->Apply(reduce_shapes);
 BENCHMARK(reduce_ours<float, nn::Reduction::Sum, 1>)->Apply(reduce_shapes);

@@ -58,6 +58,7 @@ struct Adding {
     return acc.first;
   }
   static constexpr bool kTwo = false;
+  static constexpr bool kRowNumbers = false;
 };
 
 struct SumStep : Adding<SumStep> {
@@ -172,6 +173,7 @@ struct Extreme {
     return x;
   }
   static constexpr bool kTwo = false;
+  static constexpr bool kRowNumbers = false;
 };
 struct MaxStep : Extreme<MaxStep> {
   template <class T>
@@ -218,6 +220,33 @@ struct MaxAbsStep : Extreme<MaxAbsStep> {
   static HWY_INLINE V Map(V x) {
     return hn::Abs(x);
   }
+};
+
+/// Extremes down columns with their positions, which are counted in T: up to kReduceRows is exact.
+/// In place of a parameter the step takes the row's number.
+template <bool kMax>
+struct ColumnPositionStep {
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE Accumulator<V> Init(D d) {
+    // Everything is better than this, and the first row takes it.
+    const V worst =
+        hn::Set(d, (kMax ? MaxStep::Worst<hn::TFromD<D>>() : MinStep::Worst<hn::TFromD<D>>()));
+    return {worst, hn::Zero(d)};
+  }
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE Accumulator<V> Step(D /*d*/, Accumulator<V> acc, V x, V row) {
+    const auto better = kMax ? hn::Gt(x, acc.first) : hn::Lt(x, acc.first);
+    // The first NaN stays: nothing compares as better, and a second one is not taken.
+    const auto first_nan = hn::AndNot(hn::IsNaN(acc.first), hn::IsNaN(x));
+    const auto take = hn::Or(better, first_nan);
+    return {hn::IfThenElse(take, x, acc.first), hn::IfThenElse(take, row, acc.second)};
+  }
+  template <class V>
+  static HWY_INLINE V Column(Accumulator<V> acc) {
+    return acc.first;
+  }
+  static constexpr bool kTwo = true;
+  static constexpr bool kRowNumbers = true;
 };
 
 template <class S, class D, class T = hn::TFromD<D>>
@@ -311,12 +340,14 @@ HWY_INLINE void ColumnBlock(D d, const ReduceColumnsArgs<T>& a) {
       }
       if (rows == kRows && whole) {
         for (Index r = 0; r < kRows; ++r) {
-          acc = S::Step(d, acc, hn::LoadU(d, x + r * a.x_stride + j), p);
+          const V q = S::kRowNumbers ? hn::Set(d, static_cast<T>(row + r)) : p;
+          acc = S::Step(d, acc, hn::LoadU(d, x + r * a.x_stride + j), q);
         }
       } else {
         for (Index r = 0; r < rows; ++r) {
           const T* from = x + r * a.x_stride + j;
-          acc = S::Step(d, acc, whole ? hn::LoadU(d, from) : LoadTail(d, from, count), p);
+          const V q = S::kRowNumbers ? hn::Set(d, static_cast<T>(row + r)) : p;
+          acc = S::Step(d, acc, whole ? hn::LoadU(d, from) : LoadTail(d, from, count), q);
         }
       }
       if (!is_last) {
@@ -333,41 +364,6 @@ HWY_INLINE void ColumnBlock(D d, const ReduceColumnsArgs<T>& a) {
           StoreTail(d, acc.second, a.second + j, count);
         }
       }
-    }
-  }
-}
-
-/// Positions are counted in T, in which up to kReduceRows is exact.
-template <bool kMax, class D, class T = hn::TFromD<D>>
-HWY_INLINE void ColumnPositions(D d, const ReduceColumnsArgs<T>& a) {
-  using V = hn::Vec<D>;
-  const Index lanes = static_cast<Index>(hn::Lanes(d));
-  const V one = hn::Set(d, T(1));
-  for (Index j = 0; j < a.width; j += lanes) {
-    const Index count = std::min(lanes, a.width - j);
-    const auto load = [&](Index row) HWY_ATTR {
-      const T* from = a.x + row * a.x_stride + j;
-      return count == lanes ? hn::LoadU(d, from) : LoadTail(d, from, count);
-    };
-    V best = load(0);
-    V position = hn::Zero(d);
-    V now = hn::Zero(d);
-    for (Index row = 1; row < a.rows; ++row) {
-      const V x = load(row);
-      now = hn::Add(now, one);
-      const auto better = kMax ? hn::Gt(x, best) : hn::Lt(x, best);
-      // The first NaN stays: nothing compares as better, and a second one is not taken.
-      const auto first_nan = hn::AndNot(hn::IsNaN(best), hn::IsNaN(x));
-      const auto take = hn::Or(better, first_nan);
-      best = hn::IfThenElse(take, x, best);
-      position = hn::IfThenElse(take, now, position);
-    }
-    if (count == lanes) {
-      hn::StoreU(best, d, a.first + j);
-      hn::StoreU(position, d, a.second + j);
-    } else {
-      StoreTail(d, best, a.first + j, count);
-      StoreTail(d, position, a.second + j, count);
     }
   }
 }
@@ -436,9 +432,9 @@ void ReduceColumnsOf(const ReduceColumnsArgs<T>& a) {
     case ReduceStep::CountAbs:
       return ColumnBlock<CountAbsStep>(d, a);
     case ReduceStep::ArgMax:
-      return ColumnPositions<true>(d, a);
+      return ColumnBlock<ColumnPositionStep<true>>(d, a);
     case ReduceStep::ArgMin:
-      return ColumnPositions<false>(d, a);
+      return ColumnBlock<ColumnPositionStep<false>>(d, a);
   }
 }
 

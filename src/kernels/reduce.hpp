@@ -29,7 +29,7 @@ enum class ReduceStep {
 inline constexpr Index kReduceBlock = 4096;
 /// Rows and columns of one block of columns, at most.
 inline constexpr Index kReduceRows = 256;
-inline constexpr Index kReduceWidth = 512;
+inline constexpr Index kReduceWidth = 1024;
 
 /// `count` outputs, each over `runs` runs of n adjacent elements; runs * n <= kReduceBlock, or
 /// runs == 1 and n <= kReduceBlock.

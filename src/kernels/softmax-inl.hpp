@@ -25,6 +25,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 constexpr Index kSumBlock = 4096;
 /// The same for the lanes of a column sum, which add one element at a time.
 constexpr Index kColumnSumBlock = 256;
+/// Columns treated together.
+constexpr Index kMostColumns = 1024;
 
 /// Softmax of x and of -x differ in the sign of what is read; kPlain spares the usual case, in
 /// which scale is 1 and nothing is negated, both operations.
@@ -321,9 +323,9 @@ struct RowKernel {
 
 template <bool kLog, bool kPlain>
 struct ColumnKernel {
-  /// Up to kVectors vectors of columns; the last may be narrower. All state is in registers.
+  /// kVectors whole vectors of columns, or one that may be narrower. All state is in registers.
   template <int kVectors, class D, class T>
-  static HWY_INLINE void ForwardTile(D d, const SoftmaxArgs<T>& a, Index column, Index width) {
+  static HWY_INLINE void NarrowTile(D d, const SoftmaxArgs<T>& a, Index column, Index width) {
     using V = hn::Vec<D>;
     const Index lanes = static_cast<Index>(hn::Lanes(d));
     const Logits<kPlain, D> logits(d, a.negate, a.scale);
@@ -392,15 +394,99 @@ struct ColumnKernel {
     }
   }
 
+  /// Calls visit(j, load, store) for the vectors of `width` columns; load and store take pointers
+  /// to the first column and mind the last, narrower vector.
+  template <class D, class F>
+  static HWY_INLINE void ForEachVector(D d, Index width, const F& visit) {
+    using T = hn::TFromD<D>;
+    using V = hn::Vec<D>;
+    const Index lanes = static_cast<Index>(hn::Lanes(d));
+    Index j = 0;
+    for (; j + lanes <= width; j += lanes) {
+      visit(
+          j, [&](const T* from) HWY_ATTR { return hn::LoadU(d, from + j); },
+          [&](V v, T* to) HWY_ATTR { hn::StoreU(v, d, to + j); });
+    }
+    if (j < width) {
+      visit(
+          j, [&](const T* from) HWY_ATTR { return LoadTail(d, from + j, width - j); },
+          [&](V v, T* to) HWY_ATTR { StoreTail(d, v, to + j, width - j); });
+    }
+  }
+
+  /// Maxima and sums wait in memory, so that long stretches of each row are read at once.
+  template <class D, class T>
+  static HWY_INLINE void ForwardTile(D d, const SoftmaxArgs<T>& a, Index column, Index width) {
+    using V = hn::Vec<D>;
+    const Logits<kPlain, D> logits(d, a.negate, a.scale);
+    const T* x = a.x + column;
+    T* y = a.y + column;
+    HWY_ALIGN T max[kMostColumns];
+    HWY_ALIGN T sum[kMostColumns];
+    HWY_ALIGN T part[kMostColumns];
+    constexpr Index kRows = 8;
+    for (Index i = 0; i < a.n; i += kRows) {
+      const Index rows = std::min(kRows, a.n - i);
+      const T* from = x + i * a.x_stride;
+      ForEachVector(d, width, [&](Index j, const auto& load, const auto&) HWY_ATTR {
+        V m = i == 0 ? logits.Signed(load(from)) : hn::Load(d, max + j);
+        for (Index r = 0; r < rows; ++r) {
+          m = hn::Max(m, logits.Signed(load(from + r * a.x_stride)));
+        }
+        hn::Store(m, d, max + j);
+      });
+    }
+    for (Index i = 0; i < a.n; ++i) {
+      const T* from = x + i * a.x_stride;
+      T* to = y + i * a.y_stride;
+      const bool first = i % kColumnSumBlock == 0;
+      const bool last = i % kColumnSumBlock == kColumnSumBlock - 1 || i == a.n - 1;
+      ForEachVector(d, width, [&](Index j, const auto& load, const auto& store) HWY_ATTR {
+        const V e = ExpOfNegative(d, logits.Shifted(load(from), hn::Load(d, max + j)));
+        if constexpr (!kLog) {
+          store(e, to);
+        }
+        const V now = first ? e : hn::Add(hn::Load(d, part + j), e);
+        hn::Store(now, d, part + j);
+        if (last) {
+          const bool only = i < kColumnSumBlock;
+          hn::Store(only ? now : hn::Add(hn::Load(d, sum + j), now), d, sum + j);
+        }
+      });
+    }
+    ForEachVector(d, width, [&](Index j, const auto&, const auto&) HWY_ATTR {
+      const V total = hn::Load(d, sum + j);
+      hn::Store(kLog ? Log(d, total) : hn::Div(hn::Set(d, T(1)), total), d, sum + j);
+    });
+    for (Index i = 0; i < a.n; ++i) {
+      const T* from = x + i * a.x_stride;
+      T* to = y + i * a.y_stride;
+      ForEachVector(d, width, [&](Index j, const auto& load, const auto& store) HWY_ATTR {
+        const V s = hn::Load(d, sum + j);
+        if constexpr (kLog) {
+          store(hn::Sub(logits.Shifted(load(from), hn::Load(d, max + j)), s), to);
+        } else {
+          store(hn::Mul(load(to), s), to);
+        }
+      });
+    }
+  }
+
   template <class D, class T = hn::TFromD<D>>
   static void Forward(D d, const SoftmaxArgs<T>& a) {
     const Index lanes = static_cast<Index>(hn::Lanes(d));
-    Index column = 0;
-    for (; column + 4 * lanes <= a.count; column += 4 * lanes) {
-      ForwardTile<4>(d, a, column, 4 * lanes);
+    if (a.count <= 4 * lanes) {
+      Index column = 0;
+      for (; column + 4 * lanes <= a.count; column += 4 * lanes) {
+        NarrowTile<4>(d, a, column, 4 * lanes);
+      }
+      for (; column < a.count; column += lanes) {
+        NarrowTile<1>(d, a, column, std::min(lanes, a.count - column));
+      }
+      return;
     }
-    for (; column < a.count; column += lanes) {
-      ForwardTile<1>(d, a, column, std::min(lanes, a.count - column));
+    for (Index column = 0; column < a.count; column += kMostColumns) {
+      ForwardTile(d, a, column, std::min(kMostColumns, a.count - column));
     }
   }
 

@@ -14,8 +14,11 @@ using kernels::SoftmaxKind;
 
 /// Elements a thread takes at a time.
 constexpr Index kGrain = 32768;
-/// Columns are handed out in blocks of whole vectors on every target.
-constexpr Index kColumnBlock = 64;
+/// Columns are handed out in blocks of whole vectors on every target: many, so that rows are read
+/// in long stretches, but a block, which is read three times, should stay in the cache.
+constexpr Index kLeastColumns = 64;
+constexpr Index kMostColumns = 1024;
+constexpr Index kBlockBytes = 512 * 1024;
 
 /// What tells one function of the family from another.
 struct Member {
@@ -97,7 +100,7 @@ Plan<K> make_plan(const Shape& shape, int axis, const std::array<const Strides*,
 /// Calls rows(offsets, strides, count) or columns(offsets, count) for all of the plan, in chunks
 /// that depend on the shape alone.
 template <int K, class R, class C>
-void run_plan(const Plan<K>& plan, R&& rows, C&& columns) {
+void run_plan(const Plan<K>& plan, Index element_bytes, R&& rows, C&& columns) {
   using Offsets = typename JointDims<K>::Offsets;
   if (plan.outer.size() * plan.width == 0) {
     return;
@@ -112,14 +115,16 @@ void run_plan(const Plan<K>& plan, R&& rows, C&& columns) {
     });
     return;
   }
-  const Index blocks = ceil_div(plan.width, kColumnBlock);
-  const Index grain = std::max(Index{1}, kGrain / (plan.n * std::min(plan.width, kColumnBlock)));
+  const Index fits = kBlockBytes / (plan.n * element_bytes * kLeastColumns) * kLeastColumns;
+  const Index column_block = std::clamp(fits, kLeastColumns, kMostColumns);
+  const Index blocks = ceil_div(plan.width, column_block);
+  const Index grain = std::max(Index{1}, kGrain / (plan.n * std::min(plan.width, column_block)));
   parallel_for(plan.outer.size() * blocks, grain, [&](Index begin, Index end) {
     while (begin < end) {
       const Index block = begin % blocks;
       const Index taken = std::min(end - begin, blocks - block);
-      const Index column = block * kColumnBlock;
-      const Index count = std::min(plan.width - column, taken * kColumnBlock);
+      const Index column = block * column_block;
+      const Index count = std::min(plan.width - column, taken * column_block);
       plan.outer.for_each_run(begin / blocks, begin / blocks + 1,
                               [&](Offsets offsets, Index, const Offsets&) {
                                 for (Index& offset : offsets) {
@@ -156,7 +161,7 @@ void forward(const View<T>& x, const MutView<T>& y, int axis, const Member& memb
   shared.scale = scale;
   shared.negate = member.negate;
   run_plan(
-      plan,
+      plan, static_cast<Index>(sizeof(T)),
       [&](const auto& offsets, const auto& strides, Index count) {
         kernels::SoftmaxArgs<T> args = shared;
         args.x = x.data() + offsets[0];
@@ -206,7 +211,7 @@ void backward(const View<T>& dy, const View<T>& y, const MutView<T>& dx, int axi
     return args;
   };
   run_plan(
-      plan,
+      plan, static_cast<Index>(sizeof(T)),
       [&](const auto& offsets, const auto& strides, Index count) {
         kernels::softmax_backward_rows(args_at(offsets, strides, count));
       },
