@@ -1,0 +1,171 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "lamina/core/array.hpp"
+#include "lamina/nn/activation.hpp"
+#include "lamina/nn/pad.hpp"
+#include "lamina/nn/types.hpp"
+
+/// Convolution (cross-correlation: kernels are not flipped) over 1, 2 and 3 spatial axes.
+///
+///   out[n, o, p] = act(bias[o] + sum over c, t of x[n, c, p * stride + t * dilation - padding]
+///                                                  * weight[o, c, t])
+///
+/// x        (N, C, spatial...), or (N, spatial..., C) for DataFormat::NHWC; without N: one sample;
+///          without N and C: a single map
+/// weight   (O, C / groups, kernel...) in both formats; for a single map (kernel...)
+/// bias     (O) or absent
+/// returns  as x, with O channels and extents
+///          (in + padding before and behind - dilation * (kernel - 1) - 1) / stride + 1, rounded
+///          down
+///
+/// float and double; any strides. In place: no, out must not overlap an input.
+/// Error(DimensionMismatch): ranks, channels, bias length, a kernel larger than the padded input,
+/// shape of out. Error(InvalidOperation): stride, dilation or groups < 1, negative padding, no
+/// kernel elements, channels not divisible by groups, overlap. Numerics: each sum is a matrix
+/// product's (see matmul), with C / groups * kernel elements terms; the same bits on any number of
+/// threads. NaN and infinities propagate as IEEE 754 says. Memory: a few packed blocks a thread; no
+/// image is unfolded as a whole.
+namespace lamina::nn {
+
+template <int Rank>
+struct ConvOptions {
+  std::array<Index, static_cast<std::size_t>(Rank)> stride = detail::ones<Rank>();
+  PaddingMode padding = {};
+  std::array<Index, static_cast<std::size_t>(Rank)> dilation = detail::ones<Rank>();
+  Index groups = 1;
+  DataFormat format = DataFormat::NCHW;
+  PaddingValue padding_value = PaddingValue::Zero;
+  Activation activation = Activation::Identity;  ///< applied to the result while it is in the cache
+  ActivationParams activation_params = {};
+};
+using Conv1dOptions = ConvOptions<1>;
+using Conv2dOptions = ConvOptions<2>;
+using Conv3dOptions = ConvOptions<3>;
+
+/// Convolution of sequences: x (N, C, L), (C, L) or (L). Gradients: conv1d_backward_input, _weight,
+/// _bias. Same as torch.nn.functional.conv1d, ONNX Conv, NumRS2 conv1d.
+template <class T>
+void conv1d_into(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias, MutArg<T> out,
+                 const Conv1dOptions& options = {});
+template <class T>
+[[nodiscard]] Array<T> conv1d(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias,
+                              const Conv1dOptions& options = {});
+template <class T>
+[[nodiscard]] Array<T> conv1d(const View<T>& x, ViewArg<T> weight,
+                              const Conv1dOptions& options = {}) {
+  return conv1d(x, weight, View<T>(), options);
+}
+/// The guide's form: stride alone.
+template <class T>
+[[nodiscard]] Array<T> conv1d(const View<T>& x, ViewArg<T> weight, Index stride) {
+  return conv1d(x, weight, View<T>(), {.stride = {stride}});
+}
+
+/// Convolution of images: x (N, C, H, W), (C, H, W) or (H, W). Gradients: conv2d_backward_input,
+/// _weight, _bias. Same as torch.nn.functional.conv2d, ONNX Conv, NumRS2 conv2d, conv2d_batched,
+/// grouped_conv2d.
+template <class T>
+void conv2d_into(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias, MutArg<T> out,
+                 const Conv2dOptions& options = {});
+template <class T>
+[[nodiscard]] Array<T> conv2d(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias,
+                              const Conv2dOptions& options = {});
+template <class T>
+[[nodiscard]] Array<T> conv2d(const View<T>& x, ViewArg<T> weight,
+                              const Conv2dOptions& options = {}) {
+  return conv2d(x, weight, View<T>(), options);
+}
+
+/// Convolution of volumes: x (N, C, D, H, W), (C, D, H, W) or (D, H, W). Gradients:
+/// conv3d_backward_input, _weight, _bias. Same as torch.nn.functional.conv3d, ONNX Conv.
+template <class T>
+void conv3d_into(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias, MutArg<T> out,
+                 const Conv3dOptions& options = {});
+template <class T>
+[[nodiscard]] Array<T> conv3d(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias,
+                              const Conv3dOptions& options = {});
+template <class T>
+[[nodiscard]] Array<T> conv3d(const View<T>& x, ViewArg<T> weight,
+                              const Conv3dOptions& options = {}) {
+  return conv3d(x, weight, View<T>(), options);
+}
+
+// ---------------------------------------------------------------- the guide's other names
+
+/// conv2d with the same padding on all four sides. Same as NumRS2 conv2d_with_padding.
+template <class T>
+[[nodiscard]] Array<T> conv2d_with_padding(const View<T>& x, ViewArg<T> weight,
+                                           std::array<Index, 2> stride, Index padding) {
+  return conv2d(x, weight, {.stride = stride, .padding = padding});
+}
+/// Each channel with kernels of its own: weight (C * multiplier, 1, R, S), options.groups is set to
+/// C. For a single map as in the guide: conv2d. Same as torch conv2d with groups = C, NumRS2
+/// depthwise_conv2d and depthwise_conv2d_batched.
+template <class T>
+[[nodiscard]] Array<T> depthwise_conv2d(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias,
+                                        const Conv2dOptions& options = {});
+template <class T>
+[[nodiscard]] Array<T> depthwise_conv2d(const View<T>& x, ViewArg<T> weight,
+                                        const Conv2dOptions& options = {}) {
+  return depthwise_conv2d(x, weight, View<T>(), options);
+}
+/// depthwise_conv2d, then a 1 x 1 convolution with `pointwise` (O, C * multiplier, 1, 1) and bias.
+template <class T>
+[[nodiscard]] Array<T> separable_conv2d(const View<T>& x, ViewArg<T> depthwise,
+                                        ViewArg<T> pointwise, ViewArg<T> bias = {},
+                                        const Conv2dOptions& options = {});
+/// conv2d on (N, C, H, W), padding the same on both sides of an axis. Same as NumRS2
+/// conv2d_batched.
+template <class T>
+[[nodiscard]] Array<T> conv2d_batched(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias,
+                                      std::array<Index, 2> stride, std::array<Index, 2> padding,
+                                      std::array<Index, 2> dilation);
+/// depthwise_conv2d on (N, C, H, W). Same as NumRS2 depthwise_conv2d_batched.
+template <class T>
+[[nodiscard]] Array<T> depthwise_conv2d_batched(const View<T>& x, ViewArg<T> weight,
+                                                std::array<Index, 2> stride,
+                                                std::array<Index, 2> padding);
+/// conv2d in groups. Same as NumRS2 grouped_conv2d.
+template <class T>
+[[nodiscard]] Array<T> grouped_conv2d(const View<T>& x, ViewArg<T> weight, Index groups,
+                                      std::array<Index, 2> stride, std::array<Index, 2> padding);
+
+// ---------------------------------------------------------------- gradients
+//
+// dy has the shape of the forward result before the activation: with options.activation other than
+// Identity, apply activation_backward first (Error(InvalidOperation) otherwise).
+
+/// dx = sum over o, t of dy * weight, of shape x_shape.
+template <class T>
+[[nodiscard]] Array<T> conv1d_backward_input(const View<T>& dy, ViewArg<T> weight,
+                                             const Shape& x_shape,
+                                             const Conv1dOptions& options = {});
+template <class T>
+[[nodiscard]] Array<T> conv2d_backward_input(const View<T>& dy, ViewArg<T> weight,
+                                             const Shape& x_shape,
+                                             const Conv2dOptions& options = {});
+template <class T>
+[[nodiscard]] Array<T> conv3d_backward_input(const View<T>& dy, ViewArg<T> weight,
+                                             const Shape& x_shape,
+                                             const Conv3dOptions& options = {});
+/// dweight = sum over n, p of dy * x, of shape weight_shape.
+template <class T>
+[[nodiscard]] Array<T> conv1d_backward_weight(const View<T>& dy, ViewArg<T> x,
+                                              const Shape& weight_shape,
+                                              const Conv1dOptions& options = {});
+template <class T>
+[[nodiscard]] Array<T> conv2d_backward_weight(const View<T>& dy, ViewArg<T> x,
+                                              const Shape& weight_shape,
+                                              const Conv2dOptions& options = {});
+template <class T>
+[[nodiscard]] Array<T> conv3d_backward_weight(const View<T>& dy, ViewArg<T> x,
+                                              const Shape& weight_shape,
+                                              const Conv3dOptions& options = {});
+/// dbias = sum over n, p of dy: (O). dy (N, O, spatial...) or (N, spatial..., O).
+template <class T>
+[[nodiscard]] Array<T> conv_backward_bias(const View<T>& dy, DataFormat format = DataFormat::NCHW);
+
+}  // namespace lamina::nn

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "lamina/core/array.hpp"
+#include "lamina/nn/types.hpp"
+
+namespace lamina::nn {
+
+/// What stands in the padding: zeros, the image mirrored at its edge element (which is not
+/// repeated), the edge element again and again, or the image itself as if it were a torus.
+enum class PaddingValue : std::uint8_t { Zero, Reflect, Replicate, Circular };
+
+namespace detail {
+template <int Rank>
+[[nodiscard]] constexpr std::array<Index, static_cast<std::size_t>(Rank)> ones() noexcept {
+  std::array<Index, static_cast<std::size_t>(Rank)> all{};
+  all.fill(1);
+  return all;
+}
+}  // namespace detail
+
+/// Makes an array larger at its edges.
+///
+///   out[i + before] = x[source(i)]   with source as PaddingValue says, zero where there is none
+///
+/// x (any shape)   amounts: one for each axis, or for the last axes only   returns x's shape,
+/// larger Any strides. Error(InvalidOperation): negative amounts; Reflect by the extent or more;
+/// Circular by more than the extent; an empty axis padded with anything but zeros.
+/// Error(DimensionMismatch): more amounts than axes. Gradient: pad_backward. Same as
+/// torch.nn.functional.pad, numpy.pad, ONNX Pad.
+template <class T>
+[[nodiscard]] Array<T> pad(const View<T>& x, const std::vector<PaddingAmount>& amounts,
+                           PaddingValue value = PaddingValue::Zero);
+
+/// Gradient of pad: each element of x collects from all places it went to. dy has pad's shape.
+template <class T>
+[[nodiscard]] Array<T> pad_backward(const View<T>& dy, const std::vector<PaddingAmount>& amounts,
+                                    PaddingValue value = PaddingValue::Zero);
+
+}  // namespace lamina::nn

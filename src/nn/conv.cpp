@@ -1,0 +1,434 @@
+#include "lamina/nn/conv.hpp"
+
+#include <string>
+#include <vector>
+
+#include "kernels/activation.hpp"
+#include "lamina/nn/reduction.hpp"
+#include "nn/activation_params.hpp"
+#include "nn/conv_core.hpp"
+#include "nn/layout.hpp"
+
+namespace lamina::nn {
+
+namespace {
+
+using detail::ConvImage;
+using detail::ConvShape;
+
+/// How the axes of an argument map to (N, C, D, H, W).
+enum class Form : std::uint8_t { Map, Sample, Batch };
+
+Form form_of(const Shape& x, int rank, std::string_view operation) {
+  check(x.rank() >= rank && x.rank() <= rank + 2, ErrorKind::DimensionMismatch, operation,
+        "x must have rank ", rank, " (a single map), ", rank + 1, " (a sample) or ", rank + 2,
+        " (a batch), got shape ", x);
+  return static_cast<Form>(x.rank() - rank);
+}
+
+/// Image strides of a view of form and format; absent axes have extent 1.
+template <class T>
+ConvImage<const T> image_of(const View<T>& x, Form form, DataFormat format, int rank) {
+  ConvImage<const T> image{x.data(), 0, 0, {0, 0, 0}};
+  const Strides& strides = x.strides();
+  const bool last = format == DataFormat::NHWC && form != Form::Map;
+  int axis = 0;
+  if (form == Form::Batch) image.image_stride = strides[axis++];
+  if (form != Form::Map) image.channel_stride = last ? strides[x.rank() - 1] : strides[axis++];
+  for (int i = 0; i < rank; ++i) {
+    image.strides[static_cast<std::size_t>(3 - rank + i)] = strides[axis + i];
+  }
+  return image;
+}
+
+template <class T>
+ConvImage<T> mutable_image_of(const MutView<T>& x, Form form, DataFormat format, int rank) {
+  const ConvImage<const T> image = image_of<T>(x, form, format, rank);
+  return {x.data(), image.image_stride, image.channel_stride, image.strides};
+}
+
+int spatial_axis(Form form, DataFormat format, int i) {
+  const int first = form == Form::Batch ? 1 : 0;
+  return first + (form != Form::Map && format == DataFormat::NCHW ? 1 : 0) + i;
+}
+
+int channel_axis(const Shape& shape, Form form, DataFormat format) {
+  return format == DataFormat::NHWC ? shape.rank() - 1 : (form == Form::Batch ? 1 : 0);
+}
+
+/// What a call amounts to: the problem, and the shape of its result.
+struct Plan {
+  ConvShape problem;
+  Form form = Form::Batch;
+  Shape out;
+  std::vector<PaddingAmount> explicit_padding;  ///< of x's axes, where not zeros are padded
+};
+
+template <int Rank>
+Plan make_plan(const Shape& x, const Shape& weight, const ConvOptions<Rank>& options,
+               std::string_view operation) {
+  Plan plan;
+  plan.form = form_of(x, Rank, operation);
+  ConvShape& p = plan.problem;
+  const bool map = plan.form == Form::Map;
+  check(weight.rank() == (map ? Rank : Rank + 2), ErrorKind::DimensionMismatch, operation,
+        "weight must have rank ", map ? Rank : Rank + 2, " for x of shape ", x, ", got shape ",
+        weight);
+  check(options.groups >= 1, ErrorKind::InvalidOperation, operation,
+        "groups must be at least 1, got ", options.groups);
+  p.groups = options.groups;
+  if (plan.form == Form::Batch) p.images = x[0];
+  if (!map) {
+    p.in_channels = x[channel_axis(x, plan.form, options.format)];
+    p.out_channels = weight[0];
+    check(p.in_channels % p.groups == 0 && p.out_channels % p.groups == 0,
+          ErrorKind::InvalidOperation, operation, "groups ", p.groups, " must divide the ",
+          p.in_channels, " channels of x and the ", p.out_channels, " of weight; x ", x,
+          ", weight ", weight);
+    check(weight[1] == p.in_group(), ErrorKind::DimensionMismatch, operation, "weight has ",
+          weight[1], " input channels, x has ", p.in_group(), p.groups > 1 ? " a group" : "",
+          "; x ", x, ", weight ", weight, ", groups ", p.groups);
+  } else {
+    check(p.groups == 1, ErrorKind::InvalidOperation, operation, "a single map has no groups, got ",
+          p.groups);
+  }
+  plan.out = x;
+  if (!map) plan.out[channel_axis(x, plan.form, options.format)] = p.out_channels;
+  plan.explicit_padding.resize(static_cast<std::size_t>(x.rank()));
+  for (int i = 0; i < Rank; ++i) {
+    const auto axis = static_cast<std::size_t>(3 - Rank + i);
+    const auto at = static_cast<std::size_t>(i);
+    const int x_axis = spatial_axis(plan.form, options.format, i);
+    p.stride[axis] = options.stride[at];
+    p.dilation[axis] = options.dilation[at];
+    p.kernel[axis] = weight[map ? i : i + 2];
+    p.in[axis] = x[x_axis];
+    check(p.stride[axis] >= 1, ErrorKind::InvalidOperation, operation,
+          "stride must be at least 1, got ", p.stride[axis]);
+    check(p.dilation[axis] >= 1, ErrorKind::InvalidOperation, operation,
+          "dilation must be at least 1, got ", p.dilation[axis]);
+    check(p.kernel[axis] >= 1, ErrorKind::InvalidOperation, operation,
+          "weight has no kernel elements; weight ", weight);
+    const PaddingAmount amount = options.padding.resolve(
+        i, p.in[axis], p.kernel[axis], p.stride[axis], p.dilation[axis], operation);
+    const Index reach = p.dilation[axis] * (p.kernel[axis] - 1) + 1;
+    const Index padded = p.in[axis] + amount.before + amount.behind;
+    check(padded >= reach, ErrorKind::DimensionMismatch, operation, "kernel of extent ",
+          p.kernel[axis], " with dilation ", p.dilation[axis], " is larger than the padded extent ",
+          padded, "; x ", x, ", weight ", weight);
+    p.out[axis] = (padded - reach) / p.stride[axis] + 1;
+    plan.out[x_axis] = p.out[axis];
+    if (options.padding_value == PaddingValue::Zero) {
+      p.padding[axis] = amount.before;
+    } else {
+      plan.explicit_padding[static_cast<std::size_t>(x_axis)] = amount;
+      p.in[axis] = padded;
+    }
+  }
+  return plan;
+}
+
+template <class T>
+void check_bias(ViewArg<T> bias, const ConvShape& problem, std::string_view operation) {
+  if (!bias.defined()) return;
+  check(bias.rank() == 1 && bias.shape()[0] == problem.out_channels, ErrorKind::DimensionMismatch,
+        operation, "bias must have shape (", problem.out_channels, ",), got ", bias.shape());
+}
+
+/// The activation as gemm applies it to finished elements.
+template <class T>
+struct FusedActivation {
+  Activation kind;
+  detail::ActivationNumbers numbers;
+
+  static void apply(T* values, Index n, const void* params) {
+    const auto& self = *static_cast<const FusedActivation*>(params);
+    kernels::activation_forward(self.kind, values, values, n, self.numbers.a, self.numbers.b);
+  }
+  [[nodiscard]] detail::GemmFinish<T> finish() const {
+    if (kind == Activation::Identity) return {};
+    return {&FusedActivation::apply, this};
+  }
+};
+
+template <int Rank>
+constexpr std::string_view name() {
+  return Rank == 1 ? "conv1d" : Rank == 2 ? "conv2d" : "conv3d";
+}
+
+template <class T, int Rank>
+void run_forward(const Plan& plan, const View<T>& x, const View<T>& weight, const View<T>& bias,
+                 const MutView<T>& out, const ConvOptions<Rank>& options) {
+  detail::check_activation(options.activation);
+  const FusedActivation<T> fused{
+      options.activation,
+      detail::resolve_activation<T>(options.activation, options.activation_params, name<Rank>())};
+  const lamina::detail::Packed<T> weights(weight);
+  const lamina::detail::Packed<T> biases(bias.defined() ? bias : View<T>(nullptr, Shape{0}));
+  Array<T> padded;
+  ConvImage<const T> image;
+  if (options.padding_value == PaddingValue::Zero) {
+    image = image_of(x, plan.form, options.format, Rank);
+  } else {
+    padded = pad(x, plan.explicit_padding, options.padding_value);
+    image = image_of<T>(padded, plan.form, options.format, Rank);
+  }
+  detail::conv_forward<T>(plan.problem, image, weights.data(),
+                          bias.defined() ? biases.data() : nullptr,
+                          mutable_image_of(out, plan.form, options.format, Rank), fused.finish());
+}
+
+template <class T, int Rank>
+void forward_into(const View<T>& x, const View<T>& weight, const View<T>& bias,
+                  const MutView<T>& out, const ConvOptions<Rank>& options) {
+  constexpr std::string_view operation = name<Rank>();
+  detail::check_defined(x, operation, "x");
+  detail::check_defined(weight, operation, "weight");
+  detail::check_defined(out, operation, "out");
+  const Plan plan = make_plan(x.shape(), weight.shape(), options, operation);
+  check_bias<T>(bias, plan.problem, operation);
+  check(out.shape() == plan.out, ErrorKind::DimensionMismatch, operation, "out must have shape ",
+        plan.out, ", got ", out.shape());
+  detail::check_writable(out, operation, "out");
+  for (const View<T>* input : {&x, &weight, &bias}) {
+    check(overlap(out, *input) == Overlap::None, ErrorKind::InvalidOperation, operation,
+          "out overlaps an input");
+  }
+  if (out.is_contiguous()) {
+    run_forward(plan, x, weight, bias, out, options);
+  } else {
+    Array<T> result = Array<T>::empty(plan.out);
+    run_forward<T>(plan, x, weight, bias, result, options);
+    out.assign(result);
+  }
+}
+
+template <class T, int Rank>
+Array<T> forward(const View<T>& x, const View<T>& weight, const View<T>& bias,
+                 const ConvOptions<Rank>& options) {
+  constexpr std::string_view operation = name<Rank>();
+  detail::check_defined(x, operation, "x");
+  detail::check_defined(weight, operation, "weight");
+  const Plan plan = make_plan(x.shape(), weight.shape(), options, operation);
+  check_bias<T>(bias, plan.problem, operation);
+  Array<T> out = Array<T>::empty(plan.out);
+  run_forward<T>(plan, x, weight, bias, out, options);
+  return out;
+}
+
+template <int Rank>
+Plan gradient_plan(const Shape& dy, const Shape& x, const Shape& weight,
+                   const ConvOptions<Rank>& options, std::string_view operation) {
+  check(options.activation == Activation::Identity, ErrorKind::InvalidOperation, operation,
+        "apply activation_backward first: dy belongs to the sum before the activation");
+  Plan plan = make_plan(x, weight, options, operation);
+  check(dy == plan.out, ErrorKind::DimensionMismatch, operation, "dy must have shape ", plan.out,
+        ", got ", dy, "; x ", x, ", weight ", weight);
+  return plan;
+}
+
+template <class T, int Rank>
+Array<T> backward_input(const View<T>& dy, const View<T>& weight, const Shape& x_shape,
+                        const ConvOptions<Rank>& options) {
+  const std::string operation = std::string(name<Rank>()).append("_backward_input");
+  detail::check_defined(dy, operation, "dy");
+  detail::check_defined(weight, operation, "weight");
+  const Plan plan = gradient_plan(dy.shape(), x_shape, weight.shape(), options, operation);
+  Shape dx_shape = x_shape;
+  for (int axis = 0; axis < x_shape.rank(); ++axis) {
+    const PaddingAmount amount = plan.explicit_padding[static_cast<std::size_t>(axis)];
+    dx_shape[axis] += amount.before + amount.behind;
+  }
+  Array<T> dx = Array<T>::empty(dx_shape);
+  const lamina::detail::Packed<T> weights(weight);
+  detail::conv_input_gradient<T>(plan.problem, image_of(dy, plan.form, options.format, Rank),
+                                 weights.data(), nullptr,
+                                 mutable_image_of<T>(dx, plan.form, options.format, Rank), {});
+  if (options.padding_value == PaddingValue::Zero) return dx;
+  return pad_backward(dx, plan.explicit_padding, options.padding_value);
+}
+
+template <class T, int Rank>
+Array<T> backward_weight(const View<T>& dy, const View<T>& x, const Shape& weight_shape,
+                         const ConvOptions<Rank>& options) {
+  const std::string operation = std::string(name<Rank>()).append("_backward_weight");
+  detail::check_defined(dy, operation, "dy");
+  detail::check_defined(x, operation, "x");
+  const Plan plan = gradient_plan(dy.shape(), x.shape(), weight_shape, options, operation);
+  Array<T> padded;
+  ConvImage<const T> image;
+  if (options.padding_value == PaddingValue::Zero) {
+    image = image_of(x, plan.form, options.format, Rank);
+  } else {
+    padded = pad(x, plan.explicit_padding, options.padding_value);
+    image = image_of<T>(padded, plan.form, options.format, Rank);
+  }
+  Array<T> dweight = Array<T>::empty(weight_shape);
+  detail::conv_weight_gradient<T>(plan.problem, image_of(dy, plan.form, options.format, Rank),
+                                  image, dweight.data());
+  return dweight;
+}
+
+}  // namespace
+
+template <class T>
+void conv1d_into(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias, MutArg<T> out,
+                 const Conv1dOptions& options) {
+  forward_into<T, 1>(x, weight, bias, out, options);
+}
+template <class T>
+void conv2d_into(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias, MutArg<T> out,
+                 const Conv2dOptions& options) {
+  forward_into<T, 2>(x, weight, bias, out, options);
+}
+template <class T>
+void conv3d_into(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias, MutArg<T> out,
+                 const Conv3dOptions& options) {
+  forward_into<T, 3>(x, weight, bias, out, options);
+}
+template <class T>
+Array<T> conv1d(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias,
+                const Conv1dOptions& options) {
+  return forward<T, 1>(x, weight, bias, options);
+}
+template <class T>
+Array<T> conv2d(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias,
+                const Conv2dOptions& options) {
+  return forward<T, 2>(x, weight, bias, options);
+}
+template <class T>
+Array<T> conv3d(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias,
+                const Conv3dOptions& options) {
+  return forward<T, 3>(x, weight, bias, options);
+}
+
+template <class T>
+Array<T> depthwise_conv2d(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias,
+                          const Conv2dOptions& options) {
+  constexpr std::string_view operation = "depthwise_conv2d";
+  detail::check_defined(x, operation, "x");
+  if (x.rank() == 2) return conv2d(x, weight, bias, options);
+  const Form form = form_of(x.shape(), 2, operation);
+  Conv2dOptions grouped = options;
+  grouped.groups = x.shape()[channel_axis(x.shape(), form, options.format)];
+  check(options.groups == 1 || options.groups == grouped.groups, ErrorKind::InvalidOperation,
+        operation, "groups follow from the channels of x; got ", options.groups);
+  return conv2d(x, weight, bias, grouped);
+}
+
+template <class T>
+Array<T> separable_conv2d(const View<T>& x, ViewArg<T> depthwise, ViewArg<T> pointwise,
+                          ViewArg<T> bias, const Conv2dOptions& options) {
+  Conv2dOptions across = options;
+  across.activation = Activation::Identity;
+  across.activation_params = {};
+  Conv2dOptions along;
+  along.format = options.format;
+  along.activation = options.activation;
+  along.activation_params = options.activation_params;
+  check(pointwise.rank() == 4 && pointwise.shape()[2] == 1 && pointwise.shape()[3] == 1,
+        ErrorKind::DimensionMismatch, "separable_conv2d",
+        "pointwise must have shape (O, C, 1, 1), got ", pointwise.shape());
+  return conv2d(depthwise_conv2d(x, depthwise, View<T>(), across), pointwise, bias, along);
+}
+
+template <class T>
+Array<T> conv2d_batched(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias,
+                        std::array<Index, 2> stride, std::array<Index, 2> padding,
+                        std::array<Index, 2> dilation) {
+  (void)x.template dims<4>("conv2d_batched");
+  return conv2d(x, weight, bias,
+                {.stride = stride,
+                 .padding = PaddingMode::symmetric(padding[0], padding[1]),
+                 .dilation = dilation});
+}
+
+template <class T>
+Array<T> depthwise_conv2d_batched(const View<T>& x, ViewArg<T> weight, std::array<Index, 2> stride,
+                                  std::array<Index, 2> padding) {
+  (void)x.template dims<4>("depthwise_conv2d_batched");
+  return depthwise_conv2d(
+      x, weight, {.stride = stride, .padding = PaddingMode::symmetric(padding[0], padding[1])});
+}
+
+template <class T>
+Array<T> grouped_conv2d(const View<T>& x, ViewArg<T> weight, Index groups,
+                        std::array<Index, 2> stride, std::array<Index, 2> padding) {
+  return conv2d(x, weight,
+                {.stride = stride,
+                 .padding = PaddingMode::symmetric(padding[0], padding[1]),
+                 .groups = groups});
+}
+
+template <class T>
+Array<T> conv1d_backward_input(const View<T>& dy, ViewArg<T> weight, const Shape& x_shape,
+                               const Conv1dOptions& options) {
+  return backward_input<T, 1>(dy, weight, x_shape, options);
+}
+template <class T>
+Array<T> conv2d_backward_input(const View<T>& dy, ViewArg<T> weight, const Shape& x_shape,
+                               const Conv2dOptions& options) {
+  return backward_input<T, 2>(dy, weight, x_shape, options);
+}
+template <class T>
+Array<T> conv3d_backward_input(const View<T>& dy, ViewArg<T> weight, const Shape& x_shape,
+                               const Conv3dOptions& options) {
+  return backward_input<T, 3>(dy, weight, x_shape, options);
+}
+template <class T>
+Array<T> conv1d_backward_weight(const View<T>& dy, ViewArg<T> x, const Shape& weight_shape,
+                                const Conv1dOptions& options) {
+  return backward_weight<T, 1>(dy, x, weight_shape, options);
+}
+template <class T>
+Array<T> conv2d_backward_weight(const View<T>& dy, ViewArg<T> x, const Shape& weight_shape,
+                                const Conv2dOptions& options) {
+  return backward_weight<T, 2>(dy, x, weight_shape, options);
+}
+template <class T>
+Array<T> conv3d_backward_weight(const View<T>& dy, ViewArg<T> x, const Shape& weight_shape,
+                                const Conv3dOptions& options) {
+  return backward_weight<T, 3>(dy, x, weight_shape, options);
+}
+
+template <class T>
+Array<T> conv_backward_bias(const View<T>& dy, DataFormat format) {
+  detail::check_defined(dy, "conv_backward_bias", "dy");
+  check(dy.rank() >= 3, ErrorKind::DimensionMismatch, "conv_backward_bias",
+        "dy must be a batch (N, O, spatial...), got shape ", dy.shape());
+  ReduceOptions options;
+  const int channel = format == DataFormat::NHWC ? dy.rank() - 1 : 1;
+  for (int axis = 0; axis < dy.rank(); ++axis) {
+    if (axis != channel) options.axes.push_back(axis);
+  }
+  return sum(dy, options);
+}
+
+#define LAMINA_INSTANTIATE_RANK(T, F, Options)                                                     \
+  template LAMINA_EXPORT void F##_into<T>(const View<T>&, ViewArg<T>, ViewArg<T>, MutArg<T>,       \
+                                          const Options&);                                         \
+  template LAMINA_EXPORT Array<T> F<T>(const View<T>&, ViewArg<T>, ViewArg<T>, const Options&);    \
+  template LAMINA_EXPORT Array<T> F##_backward_input<T>(const View<T>&, ViewArg<T>, const Shape&,  \
+                                                        const Options&);                           \
+  template LAMINA_EXPORT Array<T> F##_backward_weight<T>(const View<T>&, ViewArg<T>, const Shape&, \
+                                                         const Options&);
+#define LAMINA_INSTANTIATE(T)                                                                    \
+  LAMINA_INSTANTIATE_RANK(T, conv1d, Conv1dOptions)                                              \
+  LAMINA_INSTANTIATE_RANK(T, conv2d, Conv2dOptions)                                              \
+  LAMINA_INSTANTIATE_RANK(T, conv3d, Conv3dOptions)                                              \
+  template LAMINA_EXPORT Array<T> depthwise_conv2d<T>(const View<T>&, ViewArg<T>, ViewArg<T>,    \
+                                                      const Conv2dOptions&);                     \
+  template LAMINA_EXPORT Array<T> separable_conv2d<T>(const View<T>&, ViewArg<T>, ViewArg<T>,    \
+                                                      ViewArg<T>, const Conv2dOptions&);         \
+  template LAMINA_EXPORT Array<T> conv2d_batched<T>(const View<T>&, ViewArg<T>, ViewArg<T>,      \
+                                                    std::array<Index, 2>, std::array<Index, 2>,  \
+                                                    std::array<Index, 2>);                       \
+  template LAMINA_EXPORT Array<T> depthwise_conv2d_batched<T>(                                   \
+      const View<T>&, ViewArg<T>, std::array<Index, 2>, std::array<Index, 2>);                   \
+  template LAMINA_EXPORT Array<T> grouped_conv2d<T>(const View<T>&, ViewArg<T>, Index,           \
+                                                    std::array<Index, 2>, std::array<Index, 2>); \
+  template LAMINA_EXPORT Array<T> conv_backward_bias<T>(const View<T>&, DataFormat);
+LAMINA_INSTANTIATE(float)
+LAMINA_INSTANTIATE(double)
+
+}  // namespace lamina::nn

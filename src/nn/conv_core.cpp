@@ -1,0 +1,329 @@
+#include "nn/conv_core.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "lamina/core/parallel.hpp"
+#include "nn/depthwise.hpp"
+#include "nn/implicit_gemm.hpp"
+
+namespace lamina::nn::detail {
+
+namespace {
+
+/// Below this many multiply-adds a product is not worth cutting; whole images go to threads
+/// instead.
+constexpr Index kSmallProduct = Index{1} << 22;
+/// From this many products on, each is one thread's.
+constexpr Index kManyProducts = 16;
+
+/// Calls body(i) for each of `count` products: side by side if they are many or small, otherwise
+/// one after the other, each cut among the threads.
+template <class F>
+void for_each_product(Index count, Index multiply_adds, const F& body) {
+  if (count >= kManyProducts || multiply_adds < kSmallProduct) {
+    const Index grain = std::max<Index>(1, kSmallProduct / 8 / std::max<Index>(multiply_adds, 1));
+    parallel_for(count, grain, [&](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i) body(i);
+    });
+  } else {
+    for (Index i = 0; i < count; ++i) body(i);
+  }
+}
+
+template <class T>
+Gather<T> gather_of(const ConvShape& shape, const ConvImage<const T>& x) {
+  Gather<T> gather;
+  gather.data = x.data;
+  gather.images = 1;
+  gather.image_stride = x.image_stride;
+  gather.channels = shape.in_group();
+  gather.channel_stride = x.channel_stride;
+  gather.strides = x.strides;
+  for (std::size_t a = 0; a < 3; ++a) {
+    gather.axes[a] = convolution_axis(shape.in[a], shape.out[a], shape.kernel[a], shape.stride[a],
+                                      shape.dilation[a], shape.padding[a]);
+  }
+  gather.channels_last = x.channel_stride == 1 && gather.channels > 1 && x.strides[2] != 1;
+  return gather;
+}
+
+/// to[row][b][a] = from[row][a][b]: (channels, taps) becomes (taps, channels), or back.
+template <class T>
+void swap_inner(const T* from, Index rows, Index a, Index b, T* to) {
+  for (Index row = 0; row < rows; ++row, from += a * b, to += a * b) {
+    for (Index i = 0; i < a; ++i) {
+      for (Index j = 0; j < b; ++j) {
+        to[j * a + i] = from[i * b + j];
+      }
+    }
+  }
+}
+
+/// Positions of a contiguous image batch in the format that its strides say.
+template <class T>
+bool is_channels_last(const ConvImage<T>& image, Index channels, Index positions) {
+  return channels > 1 && positions > 1 && image.channel_stride == 1;
+}
+
+template <class T>
+Index position_stride(const ConvImage<T>& image, const std::array<Index, 3>& extents) {
+  for (std::size_t a = 3; a-- > 0;) {
+    if (extents[a] > 1) return image.strides[a];
+  }
+  return 1;
+}
+
+}  // namespace
+
+template <class T>
+void conv_forward(const ConvShape& shape, const ConvImage<const T>& x, const T* w, const T* bias,
+                  const ConvImage<T>& y, const GemmFinish<T>& finish) {
+  const Index positions = shape.out_positions();
+  if (shape.images * shape.out_channels * positions == 0) return;
+  if (is_depthwise(shape)) {
+    depthwise_forward(shape, x, w, bias, y, finish);
+    return;
+  }
+  const Gather<T> gather = gather_of(shape, x);
+  const Index rows = gather.rows();
+  const Index out_group = shape.out_group();
+  Buffer<T> reordered;
+  const T* weights = w;
+  if (gather.channels_last && shape.taps() > 1) {
+    reordered = Buffer<T>(shape.out_channels * rows);
+    swap_inner(w, shape.out_channels, shape.in_group(), shape.taps(), reordered.data());
+    weights = reordered.data();
+  }
+  const bool last = is_channels_last(y, shape.out_channels, positions);
+  const Index step = position_stride(y, shape.out);
+  // Channels last, positions of all images lie at one distance: one product for the whole batch.
+  const Index together = last ? shape.images : 1;
+  const Index per_group = shape.images / together;
+  const auto product = [&](Index i) {
+    const Index group = i % shape.groups;
+    const Index image = i / shape.groups;
+    Gather<T> part = gather;
+    part.images = together;
+    part.data += image * x.image_stride + group * shape.in_group() * x.channel_stride;
+    GemmOptions<T> options;
+    options.bias = bias == nullptr ? nullptr : bias + group * out_group;
+    options.finish = finish;
+    const T* group_weights = weights + group * out_group * rows;
+    T* out = y.data + image * y.image_stride + group * out_group * y.channel_stride;
+    const auto fill = [&part](const PanelRequest<T>& request) { gather_positions(part, request); };
+    const PanelPacker<T> packer(fill);
+    const bool plain = part.is_plain();
+    if (last) {
+      options.bias_axis = BiasAxis::Column;
+      const MatrixRef<T> b{group_weights, rows, out_group, 1, rows};
+      if (plain) {
+        gemm<T>(part.plain().transposed(), b, out, step, y.channel_stride, options);
+      } else {
+        gemm<T>(GemmOperand<T>(part.cols(), rows, packer), b, out, step, y.channel_stride, options);
+      }
+    } else {
+      options.bias_axis = BiasAxis::Row;
+      const MatrixRef<T> a{group_weights, out_group, rows, rows, 1};
+      if (plain) {
+        gemm<T>(a, part.plain(), out, y.channel_stride, step, options);
+      } else {
+        gemm<T>(a, GemmOperand<T>(rows, part.cols(), packer), out, y.channel_stride, step, options);
+      }
+    }
+  };
+  for_each_product(per_group * shape.groups, out_group * rows * positions * together, product);
+}
+
+namespace {
+
+/// The part of an input gradient at positions of one phase of the stride.
+template <class T>
+struct PhaseGradient {
+  const ConvShape& shape;
+  const ConvImage<const T>& dy;
+  const T* w;
+  const T* bias;
+  const ConvImage<T>& dx;
+  const GemmFinish<T>& finish;
+
+  void run(const std::array<Index, 3>& phase) const {
+    std::array<GatherPhase, 3> axes;
+    Index taps = 1;
+    Index positions = 1;
+    for (std::size_t a = 0; a < 3; ++a) {
+      axes[a] = gradient_axis(shape.in[a], phase[a], shape.out[a], shape.kernel[a], shape.stride[a],
+                              shape.dilation[a], shape.padding[a]);
+      taps *= static_cast<Index>(axes[a].kernel_taps.size());
+      positions *= axes[a].axis.positions;
+    }
+    if (positions == 0) return;
+    const Index in_group = shape.in_group();
+    const Index out_group = shape.out_group();
+    const Index rows = out_group * taps;
+
+    Gather<T> gather;
+    gather.data = dy.data;
+    gather.image_stride = dy.image_stride;
+    gather.channels = out_group;
+    gather.channel_stride = dy.channel_stride;
+    gather.strides = dy.strides;
+    gather.channels_last = dy.channel_stride == 1 && out_group > 1 && dy.strides[2] != 1;
+    for (std::size_t a = 0; a < 3; ++a) gather.axes[a] = axes[a].axis;
+
+    // The kernel's taps of this phase, for each input channel: (C, rows).
+    Buffer<T> weights(shape.in_channels * rows);
+    for (Index c = 0; c < shape.in_channels; ++c) {
+      const Index group = c / in_group;
+      for (Index o = 0; o < out_group; ++o) {
+        const T* from = w + ((group * out_group + o) * in_group + c % in_group) * shape.taps();
+        Index t = 0;
+        for (const Index d : axes[0].kernel_taps) {
+          for (const Index h : axes[1].kernel_taps) {
+            for (const Index v : axes[2].kernel_taps) {
+              const Index row = gather.channels_last ? t * out_group + o : o * taps + t;
+              weights.data()[c * rows + row] =
+                  from[(d * shape.kernel[1] + h) * shape.kernel[2] + v];
+              ++t;
+            }
+          }
+        }
+      }
+    }
+
+    std::array<Index, 3> extents{};
+    for (std::size_t a = 0; a < 3; ++a) extents[a] = axes[a].axis.positions;
+    const bool direct = shape.stride == std::array<Index, 3>{1, 1, 1};
+    const bool last = is_channels_last(dx, shape.in_channels, shape.in_positions());
+    const auto product = [&](Index i) {
+      const Index group = i % shape.groups;
+      const Index image = i / shape.groups;
+      Gather<T> part = gather;
+      part.data += image * dy.image_stride + group * out_group * dy.channel_stride;
+      GemmOptions<T> options;
+      options.bias = bias == nullptr ? nullptr : bias + group * in_group;
+      options.finish = finish;
+      const auto fill = [&part](const PanelRequest<T>& request) {
+        gather_positions(part, request);
+      };
+      const PanelPacker<T> packer(fill);
+      const MatrixRef<T> a{weights.data() + group * in_group * rows, in_group, rows, rows, 1};
+      T* out = dx.data + image * dx.image_stride + group * in_group * dx.channel_stride;
+      Buffer<T> phase_out;
+      Index row_stride = dx.channel_stride;
+      Index col_stride = position_stride(dx, shape.in);
+      T* target = out;
+      if (!direct) {
+        phase_out = Buffer<T>(in_group * positions);
+        target = phase_out.data();
+        row_stride = last ? 1 : positions;
+        col_stride = last ? in_group : 1;
+      }
+      if (last) {
+        options.bias_axis = BiasAxis::Column;
+        gemm<T>(GemmOperand<T>(positions, rows, packer), a.transposed(), target, col_stride,
+                row_stride, options);
+      } else {
+        options.bias_axis = BiasAxis::Row;
+        gemm<T>(a, GemmOperand<T>(rows, positions, packer), target, row_stride, col_stride,
+                options);
+      }
+      if (!direct) scatter(target, row_stride, col_stride, extents, phase, out);
+    };
+    for_each_product(shape.images * shape.groups, in_group * rows * positions, product);
+  }
+
+ private:
+  void scatter(const T* from, Index channel_stride, Index step, const std::array<Index, 3>& extents,
+               const std::array<Index, 3>& phase, T* out) const {
+    const Index channels = shape.in_group();
+    Index position = 0;
+    for (Index d = 0; d < extents[0]; ++d) {
+      for (Index h = 0; h < extents[1]; ++h) {
+        T* line = out + (phase[0] + d * shape.stride[0]) * dx.strides[0] +
+                  (phase[1] + h * shape.stride[1]) * dx.strides[1] + phase[2] * dx.strides[2];
+        const Index w_step = shape.stride[2] * dx.strides[2];
+        for (Index c = 0; c < channels; ++c) {
+          const T* source = from + c * channel_stride + position * step;
+          T* to = line + c * dx.channel_stride;
+          for (Index v = 0; v < extents[2]; ++v) to[v * w_step] = source[v * step];
+        }
+        position += extents[2];
+      }
+    }
+  }
+};
+
+}  // namespace
+
+template <class T>
+void conv_input_gradient(const ConvShape& shape, const ConvImage<const T>& dy, const T* w,
+                         const T* bias, const ConvImage<T>& dx, const GemmFinish<T>& finish) {
+  if (shape.images * shape.in_channels * shape.in_positions() == 0) return;
+  const PhaseGradient<T> gradient{shape, dy, w, bias, dx, finish};
+  for (Index d = 0; d < shape.stride[0]; ++d) {
+    for (Index h = 0; h < shape.stride[1]; ++h) {
+      for (Index v = 0; v < shape.stride[2]; ++v) gradient.run({d, h, v});
+    }
+  }
+}
+
+template <class T>
+void conv_weight_gradient(const ConvShape& shape, const ConvImage<const T>& dy,
+                          const ConvImage<const T>& x, T* dw) {
+  const Index positions = shape.out_positions();
+  const Index out_group = shape.out_group();
+  if (is_depthwise(shape)) {
+    depthwise_weight_gradient(shape, dy, x, dw);
+    return;
+  }
+  Gather<T> gather = gather_of(shape, x);
+  gather.images = shape.images;
+  const Index rows = gather.rows();
+  const bool reorder = gather.channels_last && shape.taps() > 1;
+  const auto product = [&](Index group) {
+    Gather<T> part = gather;
+    part.data += group * shape.in_group() * x.channel_stride;
+    // dy as a matrix (O, images * positions): one tap that sees each position itself.
+    Gather<T> grad;
+    grad.data = dy.data + group * out_group * dy.channel_stride;
+    grad.images = shape.images;
+    grad.image_stride = dy.image_stride;
+    grad.channels = out_group;
+    grad.channel_stride = dy.channel_stride;
+    grad.strides = dy.strides;
+    grad.channels_last = dy.channel_stride == 1;
+    for (std::size_t a = 0; a < 3; ++a) {
+      grad.axes[a] = convolution_axis(shape.out[a], shape.out[a], 1, 1, 1, 0);
+    }
+    const auto fill_a = [&grad](const PanelRequest<T>& request) { gather_taps(grad, request); };
+    const auto fill_b = [&part](const PanelRequest<T>& request) { gather_taps(part, request); };
+    const PanelPacker<T> packer_a(fill_a);
+    const PanelPacker<T> packer_b(fill_b);
+    const Index depth = shape.images * positions;
+    T* out = dw + group * out_group * rows;
+    Buffer<T> swapped;
+    if (reorder) {
+      swapped = Buffer<T>(out_group * rows);
+      out = swapped.data();
+    }
+    gemm<T>(GemmOperand<T>(out_group, depth, packer_a), GemmOperand<T>(depth, rows, packer_b), out,
+            rows, 1);
+    if (reorder) {
+      swap_inner(out, out_group, shape.taps(), shape.in_group(), dw + group * out_group * rows);
+    }
+  };
+  for_each_product(shape.groups, out_group * rows * shape.images * positions, product);
+}
+
+#define LAMINA_INSTANTIATE(T)                                                                 \
+  template void conv_forward(const ConvShape&, const ConvImage<const T>&, const T*, const T*, \
+                             const ConvImage<T>&, const GemmFinish<T>&);                      \
+  template void conv_input_gradient(const ConvShape&, const ConvImage<const T>&, const T*,    \
+                                    const T*, const ConvImage<T>&, const GemmFinish<T>&);     \
+  template void conv_weight_gradient(const ConvShape&, const ConvImage<const T>&,             \
+                                     const ConvImage<const T>&, T*);
+LAMINA_INSTANTIATE(float)
+LAMINA_INSTANTIATE(double)
+
+}  // namespace lamina::nn::detail

@@ -1,0 +1,20 @@
+#pragma once
+
+#include "nn/conv_core.hpp"
+
+namespace lamina::nn::detail {
+
+/// One input channel a group: the matrix product would have a single row of taps to work on.
+[[nodiscard]] inline bool is_depthwise(const ConvShape& shape) {
+  return shape.in_group() == 1 && shape.groups > 1;
+}
+
+/// As conv_forward and conv_weight_gradient.
+template <class T>
+void depthwise_forward(const ConvShape& shape, const ConvImage<const T>& x, const T* w,
+                       const T* bias, const ConvImage<T>& y, const GemmFinish<T>& finish);
+template <class T>
+void depthwise_weight_gradient(const ConvShape& shape, const ConvImage<const T>& dy,
+                               const ConvImage<const T>& x, T* dw);
+
+}  // namespace lamina::nn::detail
