@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "lamina/core/array.hpp"
+
+// Attention over any number of leading axes: q (..., H, Lq, D), k (..., G, Lk, D), v (..., G, Lk,
+// Dv), down to one head as matrices. Scores are computed tile by tile and never stored as a whole,
+// so the memory beyond the result is bounded by the tiles, whatever Lq and Lk.
+
+namespace lamina::nn {
+
+/// What a query may see, and the scale of the scores. All that is given holds together. Views: what
+/// they look at must live as long as the call.
+template <class T>
+struct AttentionOptions {
+  /// Query i sees key j only if j <= i + causal_offset.
+  bool causal = false;
+  /// With causal: how many keys come before the first query, e.g. those of a key-value cache. 0:
+  /// the first query sees the first key only, as in PyTorch.
+  Index causal_offset = 0;
+  /// Factor of the scores; 1 / sqrt(D) unless given.
+  std::optional<double> scale = std::nullopt;
+  /// True where a query may see a key. Broadcasts to (..., H, Lq, Lk).
+  View<bool> mask = {};
+  /// Added to the scaled scores. Broadcasts to (..., H, Lq, Lk). -inf blocks, as if masked.
+  View<T> bias = {};
+  /// How many keys, from the front, there are: one number for each of the axes before H, or for
+  /// each of those and H. The rest is padding, and is not read.
+  View<std::int64_t> key_lengths = {};
+};
+
+/// Weighted mean of the values, by how well queries and keys agree.
+///
+///   out[i] = sum over j of w[i, j] v[j],   w[i] = softmax over the visible j of
+///            (scale * q[i] . k[j] + bias[i, j])
+///
+/// q (..., H, Lq, D)   k (..., G, Lk, D)   v (..., G, Lk, Dv)   returns (..., H, Lq, Dv). Ranks 2
+/// (one head) to 8, of one rank; the axes before H are equal. Grouped queries: G divides H, and
+/// head h reads keys and values of head h / (H / G). float and double; any strides.
+/// keep_mask: the guide's numeric mask, 0 = blocked, any other value = visible; broadcasts to
+/// (..., H, Lq, Lk). A mask of bool says the same: true = visible. Not to be confused with
+/// options.bias, which is added.
+/// In place: no, out must not overlap an input.
+/// Error(DimensionMismatch): ranks, extents, shapes of masks, shape of out.
+/// Error(InvalidOperation): G does not divide H; scale not finite; out overlaps an input; a
+/// negative causal_offset. Error(IndexOutOfBounds): a key length outside [0, Lk]. Gradient:
+/// scaled_dot_product_attention_backward. Numerics: a query that sees nothing gets zeros (also one
+/// whose scores are all -inf); keys and values that it does not see never matter, even when NaN or
+/// infinite; a visible NaN makes NaN. The same bits on any number of threads. Same as
+/// torch.nn.functional.scaled_dot_product_attention, ONNX Attention, NumRS2
+/// scaled_dot_product_attention (one head; refuses rows that see nothing). Vaswani et al. 2017,
+/// Milakov and Gimelshein 2018, Rabe and Staats 2021, Dao et al. 2022.
+template <class T>
+void scaled_dot_product_attention_into(
+    const View<T>& q, ViewArg<T> k, ViewArg<T> v, MutArg<T> out,
+    const AttentionOptions<std::type_identity_t<T>>& options = {});
+template <class T>
+[[nodiscard]] Array<T> scaled_dot_product_attention(
+    const View<T>& q, ViewArg<T> k, ViewArg<T> v,
+    const AttentionOptions<std::type_identity_t<T>>& options = {});
+/// With the guide's numeric mask.
+template <class T>
+[[nodiscard]] Array<T> scaled_dot_product_attention(
+    const View<T>& q, ViewArg<T> k, ViewArg<T> v, ViewArg<T> keep_mask,
+    const AttentionOptions<std::type_identity_t<T>>& options = {});
+/// With a mask of bool in place of options.mask.
+template <class T>
+[[nodiscard]] Array<T> scaled_dot_product_attention(
+    const View<T>& q, ViewArg<T> k, ViewArg<T> v, const View<bool>& mask,
+    AttentionOptions<std::type_identity_t<T>> options = {}) {
+  options.mask = mask;
+  return scaled_dot_product_attention(q, k, v, options);
+}
+
+/// The mask that a numeric one means: out = keep_mask != 0.
+template <class T>
+[[nodiscard]] Array<bool> attention_mask(const View<T>& keep_mask);
+
+/// Attention of a sequence to itself.
+///
+///   out = scaled_dot_product_attention(x w_q, x w_k, x w_v)
+///
+/// x (..., L, D)   w_q, w_k (D, dk)   w_v (D, dv)   returns (..., L, dv). Errors, masks and
+/// numerics as for scaled_dot_product_attention and matmul. Same as NumRS2 self_attention.
+template <class T>
+[[nodiscard]] Array<T> self_attention(
+    const View<T>& x, ViewArg<T> w_q, ViewArg<T> w_k, ViewArg<T> w_v,
+    const AttentionOptions<std::type_identity_t<T>>& options = {});
+
+}  // namespace lamina::nn

@@ -1,0 +1,80 @@
+#include "kernels/attention.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/attention.cpp"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+#include "kernels/attention-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::kernels {
+namespace HWY_NAMESPACE {
+
+void SoftmaxTileF32(const OnlineSoftmax<float>& args) {
+  SoftmaxTile(args);
+}
+void SoftmaxTileF64(const OnlineSoftmax<double>& args) {
+  SoftmaxTile(args);
+}
+void GradientTileF32(const AttentionGradientTile<float>& tile) {
+  GradientTile(tile);
+}
+void GradientTileF64(const AttentionGradientTile<double>& tile) {
+  GradientTile(tile);
+}
+void ScaleRowsF32(float* x, Index stride, Index rows, Index cols, const float* factor) {
+  ScaleRows(x, stride, rows, cols, factor);
+}
+void ScaleRowsF64(double* x, Index stride, Index rows, Index cols, const double* factor) {
+  ScaleRows(x, stride, rows, cols, factor);
+}
+bool AllFiniteF32(const float* x, Index n) {
+  return AllFinite(x, n);
+}
+bool AllFiniteF64(const double* x, Index n) {
+  return AllFinite(x, n);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace lamina::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace lamina::kernels {
+
+HWY_EXPORT(SoftmaxTileF32);
+HWY_EXPORT(SoftmaxTileF64);
+HWY_EXPORT(GradientTileF32);
+HWY_EXPORT(GradientTileF64);
+HWY_EXPORT(ScaleRowsF32);
+HWY_EXPORT(ScaleRowsF64);
+HWY_EXPORT(AllFiniteF32);
+HWY_EXPORT(AllFiniteF64);
+
+void online_softmax(const OnlineSoftmax<float>& args) {
+  HWY_DYNAMIC_DISPATCH(SoftmaxTileF32)(args);
+}
+void online_softmax(const OnlineSoftmax<double>& args) {
+  HWY_DYNAMIC_DISPATCH(SoftmaxTileF64)(args);
+}
+void attention_gradient(const AttentionGradientTile<float>& tile) {
+  HWY_DYNAMIC_DISPATCH(GradientTileF32)(tile);
+}
+void attention_gradient(const AttentionGradientTile<double>& tile) {
+  HWY_DYNAMIC_DISPATCH(GradientTileF64)(tile);
+}
+void scale_rows(float* x, Index stride, Index rows, Index cols, const float* factor) {
+  HWY_DYNAMIC_DISPATCH(ScaleRowsF32)(x, stride, rows, cols, factor);
+}
+void scale_rows(double* x, Index stride, Index rows, Index cols, const double* factor) {
+  HWY_DYNAMIC_DISPATCH(ScaleRowsF64)(x, stride, rows, cols, factor);
+}
+bool all_finite(const float* x, Index n) {
+  return HWY_DYNAMIC_DISPATCH(AllFiniteF32)(x, n);
+}
+bool all_finite(const double* x, Index n) {
+  return HWY_DYNAMIC_DISPATCH(AllFiniteF64)(x, n);
+}
+
+}  // namespace lamina::kernels
+#endif
