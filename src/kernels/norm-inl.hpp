@@ -1,0 +1,544 @@
+// Normalization of groups of elements and its gradient.
+//
+// The mean is taken twice. First as x_0 + mean(x - x_0), which is exact where all elements are
+// equal, and rounded to the element type. The rest of it, mean(x - rounded), comes with the sum of
+// squares: it corrects the variance, and the result where the rounding of a large mean would show.
+
+#if defined(LAMINA_KERNELS_NORM_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef LAMINA_KERNELS_NORM_INL
+#undef LAMINA_KERNELS_NORM_INL
+#else
+#define LAMINA_KERNELS_NORM_INL
+#endif
+
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
+
+#include "hwy/highway.h"
+#include "kernels/norm.hpp"
+#include "kernels/tail-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// Elements after which a running sum goes on in double, so that rounding errors do not pile up.
+constexpr Index kNormBlock = 2048;
+/// The same for sums that add one row after the other.
+constexpr Index kNormRowBlock = 64;
+
+/// All lanes of a vector are elements.
+template <class D>
+struct Whole {
+  using T = hn::TFromD<D>;
+  using V = hn::Vec<D>;
+  HWY_INLINE V Load(D d, const T* from) const { return hn::LoadU(d, from); }
+  HWY_INLINE void Store(D d, V v, T* to) const { hn::StoreU(v, d, to); }
+  HWY_INLINE V Keep(D, V v) const { return v; }
+};
+/// The first `count` lanes are.
+template <class D>
+struct Part {
+  using T = hn::TFromD<D>;
+  using V = hn::Vec<D>;
+  Index count;
+  HWY_INLINE V Load(D d, const T* from) const { return LoadTail(d, from, count); }
+  HWY_INLINE void Store(D d, V v, T* to) const { StoreTail(d, v, to, count); }
+  HWY_INLINE V Keep(D d, V v) const { return hn::IfThenElseZero(TailMask(d, count), v); }
+};
+
+/// body(i, lanes) for every vector of a run.
+template <class D, class F>
+HWY_INLINE void ForRun(D d, Index n, const F& body) {
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  Index i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    body(i, Whole<D>());
+    body(i + lanes, Whole<D>());
+  }
+  if (i + lanes <= n) {
+    body(i, Whole<D>());
+    i += lanes;
+  }
+  if (i < n) {
+    body(i, Part<D>{n - i});
+  }
+}
+
+/// Sums of K terms over `runs` runs of n elements. terms(run, i, lanes, out) gives them for the
+/// vector at element i of a run, 0 in lanes without an element.
+template <int K, class D, class F>
+HWY_INLINE void GroupSums(D d, Index runs, Index n, const F& terms, double* sums) {
+  using V = hn::Vec<D>;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  constexpr int kUnroll = K == 3 ? 2 : 4;
+  V acc[kUnroll][K];
+  for (int k = 0; k < K; ++k) {
+    sums[k] = 0;
+    for (int u = 0; u < kUnroll; ++u) {
+      acc[u][k] = hn::Zero(d);
+    }
+  }
+  const auto flush = [&]() HWY_ATTR {
+    for (int k = 0; k < K; ++k) {
+      V sum = acc[0][k];
+      for (int u = 1; u < kUnroll; ++u) {
+        sum = hn::Add(sum, acc[u][k]);
+      }
+      sums[k] += static_cast<double>(hn::GetLane(hn::SumOfLanes(d, sum)));
+      for (int u = 0; u < kUnroll; ++u) {
+        acc[u][k] = hn::Zero(d);
+      }
+    }
+  };
+  Index pending = 0;
+  for (Index run = 0; run < runs; ++run) {
+    for (Index begin = 0; begin < n; begin += kNormBlock) {
+      const Index end = std::min(n, begin + kNormBlock);
+      Index i = begin;
+      V term[K];
+      for (; i + kUnroll * lanes <= end; i += kUnroll * lanes) {
+        for (int u = 0; u < kUnroll; ++u) {
+          terms(run, i + u * lanes, Whole<D>(), term);
+          for (int k = 0; k < K; ++k) {
+            acc[u][k] = hn::Add(acc[u][k], term[k]);
+          }
+        }
+      }
+      for (; i + lanes <= end; i += lanes) {
+        terms(run, i, Whole<D>(), term);
+        for (int k = 0; k < K; ++k) {
+          acc[0][k] = hn::Add(acc[0][k], term[k]);
+        }
+      }
+      if (i < end) {
+        terms(run, i, Part<D>{end - i}, term);
+        for (int k = 0; k < K; ++k) {
+          acc[1][k] = hn::Add(acc[1][k], term[k]);
+        }
+      }
+      pending += end - begin;
+      if (pending >= kNormBlock) {
+        flush();
+        pending = 0;
+      }
+    }
+  }
+  flush();
+}
+
+/// Mean (in two parts) and 1 / sqrt(variance + eps) of a group.
+template <class T>
+struct Moments {
+  T mean = 0;
+  double rest = 0;
+  double var = 0;
+  double rstd = 0;
+};
+
+template <class D, class T>
+HWY_INLINE Moments<T> GroupMoments(D d, const NormArgs<T>& a, const T* x) {
+  using V = hn::Vec<D>;
+  const double count = static_cast<double>(a.runs * a.n);
+  Moments<T> m;
+  if (a.center) {
+    double sums[2];
+    const V first = hn::Set(d, x[0]);
+    GroupSums<1>(
+        d, a.runs, a.n,
+        [&](Index run, Index i, auto lanes, V* out) HWY_ATTR {
+          out[0] = lanes.Keep(d, hn::Sub(lanes.Load(d, x + run * a.run_stride + i), first));
+        },
+        sums);
+    m.mean = static_cast<T>(static_cast<double>(x[0]) + sums[0] / count);
+    const V mean = hn::Set(d, m.mean);
+    GroupSums<2>(
+        d, a.runs, a.n,
+        [&](Index run, Index i, auto lanes, V* out) HWY_ATTR {
+          const V e = lanes.Keep(d, hn::Sub(lanes.Load(d, x + run * a.run_stride + i), mean));
+          out[0] = e;
+          out[1] = hn::Mul(e, e);
+        },
+        sums);
+    m.rest = sums[0] / count;
+    m.var = sums[1] / count - m.rest * m.rest;
+    m.var = m.var < 0 ? 0 : m.var;  // NaN stays
+  } else {
+    double sum;
+    GroupSums<1>(
+        d, a.runs, a.n,
+        [&](Index run, Index i, auto lanes, V* out) HWY_ATTR {
+          const V v = lanes.Load(d, x + run * a.run_stride + i);
+          out[0] = hn::Mul(v, v);
+        },
+        &sum);
+    m.var = sum / count;
+  }
+  m.rstd = 1 / std::sqrt(m.var + a.eps);
+  return m;
+}
+
+/// One run with a factor for each element.
+template <bool kGamma, bool kBeta, class D, class T>
+HWY_INLINE void ApplyRun(D d, const Moments<T>& m, Index n, const T* x, T* y, const T* gamma,
+                         const T* beta) {
+  using V = hn::Vec<D>;
+  const V mean = hn::Set(d, m.mean);
+  const V rstd = hn::Set(d, static_cast<T>(m.rstd));
+  const V rest = hn::Set(d, static_cast<T>(m.rest * m.rstd));
+  ForRun(d, n, [&](Index i, auto lanes) HWY_ATTR {
+    V v = hn::MulSub(hn::Sub(lanes.Load(d, x + i), mean), rstd, rest);
+    if constexpr (kGamma && kBeta) {
+      v = hn::MulAdd(v, lanes.Load(d, gamma + i), lanes.Load(d, beta + i));
+    } else if constexpr (kGamma) {
+      v = hn::Mul(v, lanes.Load(d, gamma + i));
+    } else if constexpr (kBeta) {
+      v = hn::Add(v, lanes.Load(d, beta + i));
+    }
+    lanes.Store(d, v, y + i);
+  });
+}
+
+template <class D, class T>
+HWY_INLINE void ApplyGroup(D d, const NormArgs<T>& a, const Moments<T>& m, Index group) {
+  using V = hn::Vec<D>;
+  const T* gamma = a.gamma == nullptr ? nullptr : a.gamma + group * a.steps.group;
+  const T* beta = a.beta == nullptr ? nullptr : a.beta + group * a.steps.group;
+  const V mean = hn::Set(d, m.mean);
+  for (Index run = 0; run < a.runs; ++run) {
+    const Index offset = group * a.group_stride + run * a.run_stride;
+    const T* x = a.x + offset;
+    T* y = a.y + offset;
+    if (a.steps.element == 0) {
+      const double factor = gamma == nullptr ? 1 : static_cast<double>(gamma[run * a.steps.run]);
+      const double offset_y = beta == nullptr ? 0 : static_cast<double>(beta[run * a.steps.run]);
+      const V scale = hn::Set(d, static_cast<T>(m.rstd * factor));
+      const V shift = hn::Set(d, static_cast<T>(offset_y - m.rest * m.rstd * factor));
+      ForRun(d, a.n, [&](Index i, auto lanes) HWY_ATTR {
+        lanes.Store(d, hn::MulAdd(hn::Sub(lanes.Load(d, x + i), mean), scale, shift), y + i);
+      });
+    } else if (gamma != nullptr && beta != nullptr) {
+      ApplyRun<true, true>(d, m, a.n, x, y, gamma, beta);
+    } else if (gamma != nullptr) {
+      ApplyRun<true, false>(d, m, a.n, x, y, gamma, beta);
+    } else if (beta != nullptr) {
+      ApplyRun<false, true>(d, m, a.n, x, y, gamma, beta);
+    } else {
+      ApplyRun<false, false>(d, m, a.n, x, y, gamma, beta);
+    }
+  }
+}
+
+template <class T>
+void NormGroups(const NormArgs<T>& a) {
+  const hn::ScalableTag<T> d;
+  for (Index group = 0; group < a.groups; ++group) {
+    Moments<T> m;
+    if (a.given) {
+      m.mean = a.mean == nullptr ? T(0) : a.mean[group];
+      m.rstd = static_cast<double>(a.rstd[group]);
+    } else {
+      m = GroupMoments(d, a, a.x + group * a.group_stride);
+      if (a.mean != nullptr) {
+        a.mean[group] = static_cast<T>(static_cast<double>(m.mean) + m.rest);
+      }
+      if (a.rstd != nullptr) {
+        a.rstd[group] = static_cast<T>(m.rstd);
+      }
+      if (a.var != nullptr) {
+        a.var[group] = static_cast<T>(m.var);
+      }
+    }
+    if (a.y != nullptr) {
+      ApplyGroup(d, a, m, group);
+    }
+  }
+}
+
+/// What the gradient of a group needs: dx = (dy gamma) rstd - xhat slope - shift.
+struct Slopes {
+  double center = 0;  // mean of xhat, which the rounding of a given mean makes differ from 0
+  double slope = 0;
+  double shift = 0;
+};
+
+/// From the sums of g = dy gamma, of g xhat, of xhat.
+template <class T>
+HWY_INLINE Slopes MakeSlopes(const NormBackwardArgs<T>& a, const double* sums, double rstd) {
+  Slopes s;
+  if (!a.given) {
+    const double count = static_cast<double>(a.runs * a.n);
+    s.center = a.center ? sums[2] / count : 0;
+    const double mean = a.center ? sums[0] / count : 0;
+    const double product = (sums[1] - s.center * sums[0]) / count;
+    s.slope = rstd * product;
+    s.shift = rstd * (mean - s.center * product);
+  }
+  return s;
+}
+
+template <class T>
+void FlushPartial(const NormBackwardArgs<T>& a, Index offset) {
+  for (Index i = offset; i < offset + a.n; ++i) {
+    a.dgamma[i] += static_cast<double>(a.partial[i]);
+    a.dbeta[i] += static_cast<double>(a.partial[a.width + i]);
+    a.partial[i] = 0;
+    a.partial[a.width + i] = 0;
+  }
+}
+
+template <class D, class T>
+HWY_INLINE void BackwardByElement(D d, const NormBackwardArgs<T>& a) {
+  using V = hn::Vec<D>;
+  Index waiting = 0;
+  for (Index group = 0; group < a.groups; ++group) {
+    const Index start = group * a.group_stride;
+    const Index offset = group * a.steps.group;
+    const T* gamma = a.gamma == nullptr ? nullptr : a.gamma + offset;
+    const V mean = hn::Set(d, a.mean == nullptr ? T(0) : a.mean[group]);
+    const V rstd = hn::Set(d, a.rstd[group]);
+    const auto normalized = [&](Index at, auto lanes) HWY_ATTR {
+      return hn::Mul(hn::Sub(lanes.Load(d, a.x + at), mean), rstd);
+    };
+    const auto scaled = [&](Index at, Index i, auto lanes) HWY_ATTR {
+      const V dy = lanes.Load(d, a.dy + at);
+      return gamma == nullptr ? dy : hn::Mul(dy, lanes.Load(d, gamma + i));
+    };
+    double sums[3] = {};
+    if (!a.given) {
+      GroupSums<3>(
+          d, a.runs, a.n,
+          [&](Index run, Index i, auto lanes, V* out) HWY_ATTR {
+            const Index at = start + run * a.run_stride + i;
+            const V xhat = normalized(at, lanes);
+            out[0] = scaled(at, i, lanes);
+            out[1] = hn::Mul(out[0], xhat);
+            out[2] = lanes.Keep(d, xhat);
+          },
+          sums);
+    }
+    const Slopes s = MakeSlopes(a, sums, static_cast<double>(a.rstd[group]));
+    const V slope = hn::Set(d, static_cast<T>(s.slope));
+    const V shift = hn::Set(d, static_cast<T>(s.shift));
+    const V center = hn::Set(d, static_cast<T>(s.center));
+    for (Index run = 0; run < a.runs; ++run) {
+      const Index at = start + run * a.run_stride;
+      if (a.dgamma != nullptr) {
+        T* partial_gamma = a.partial + offset;
+        T* partial_beta = a.partial + a.width + offset;
+        ForRun(d, a.n, [&](Index i, auto lanes) HWY_ATTR {
+          const V dy = lanes.Load(d, a.dy + at + i);
+          const V xhat = hn::Sub(normalized(at + i, lanes), center);
+          lanes.Store(d, hn::MulAdd(dy, xhat, lanes.Load(d, partial_gamma + i)), partial_gamma + i);
+          lanes.Store(d, hn::Add(dy, lanes.Load(d, partial_beta + i)), partial_beta + i);
+        });
+        if (++waiting == kNormRowBlock) {
+          FlushPartial(a, offset);
+          waiting = 0;
+        }
+      }
+      if (a.dx != nullptr) {
+        ForRun(d, a.n, [&](Index i, auto lanes) HWY_ATTR {
+          const V xhat = normalized(at + i, lanes);
+          const V rest = hn::MulAdd(xhat, slope, shift);
+          lanes.Store(d, hn::MulSub(scaled(at + i, i, lanes), rstd, rest), a.dx + at + i);
+        });
+      }
+    }
+    if (a.dgamma != nullptr && a.steps.group != 0) {
+      FlushPartial(a, offset);
+      waiting = 0;
+    }
+  }
+  if (a.dgamma != nullptr && waiting != 0) {
+    FlushPartial(a, 0);
+  }
+}
+
+template <class D, class T>
+HWY_INLINE void BackwardByRun(D d, const NormBackwardArgs<T>& a) {
+  using V = hn::Vec<D>;
+  for (Index group = 0; group < a.groups; ++group) {
+    const Index start = group * a.group_stride;
+    const Index offset = group * a.steps.group;
+    const auto factor = [&](Index run) {
+      return a.gamma == nullptr ? 1 : static_cast<double>(a.gamma[offset + run * a.steps.run]);
+    };
+    const double scale = static_cast<double>(a.rstd[group]);
+    const V mean = hn::Set(d, a.mean == nullptr ? T(0) : a.mean[group]);
+    const V rstd = hn::Set(d, a.rstd[group]);
+    // Runs that share a factor are summed together.
+    const Index pieces = a.steps.run == 0 ? 1 : a.runs;
+    double sums[3] = {};
+    for (Index piece = 0; piece < pieces; ++piece) {
+      double part[3];
+      const Index begin = start + piece * a.run_stride;
+      GroupSums<3>(
+          d, a.runs / pieces, a.n,
+          [&](Index run, Index i, auto lanes, V* out) HWY_ATTR {
+            const Index at = begin + run * a.run_stride + i;
+            const V xhat = hn::Mul(hn::Sub(lanes.Load(d, a.x + at), mean), rstd);
+            out[0] = lanes.Load(d, a.dy + at);
+            out[1] = hn::Mul(out[0], xhat);
+            out[2] = lanes.Keep(d, xhat);
+          },
+          part);
+      const double gamma = factor(piece);
+      sums[0] += gamma * part[0];
+      sums[1] += gamma * part[1];
+      sums[2] += part[2];
+      if (a.dgamma != nullptr) {
+        a.dgamma[offset + piece * a.steps.run] += part[1];
+        a.dbeta[offset + piece * a.steps.run] += part[0];
+        a.scratch[piece] = part[0];
+      }
+    }
+    const Slopes s = MakeSlopes(a, sums, scale);
+    if (a.dgamma != nullptr) {
+      for (Index piece = 0; piece < pieces; ++piece) {
+        a.dgamma[offset + piece * a.steps.run] -= s.center * a.scratch[piece];
+      }
+    }
+    if (a.dx == nullptr) {
+      continue;
+    }
+    const V slope = hn::Set(d, static_cast<T>(s.slope));
+    const V shift = hn::Set(d, static_cast<T>(s.shift));
+    for (Index run = 0; run < a.runs; ++run) {
+      const Index at = start + run * a.run_stride;
+      const V gain = hn::Set(d, static_cast<T>(scale * factor(run)));
+      ForRun(d, a.n, [&](Index i, auto lanes) HWY_ATTR {
+        const V xhat = hn::Mul(hn::Sub(lanes.Load(d, a.x + at + i), mean), rstd);
+        const V rest = hn::MulAdd(xhat, slope, shift);
+        lanes.Store(d, hn::MulSub(lanes.Load(d, a.dy + at + i), gain, rest), a.dx + at + i);
+      });
+    }
+  }
+}
+
+template <class T>
+void NormGroupsBackward(const NormBackwardArgs<T>& a) {
+  const hn::ScalableTag<T> d;
+  if (a.steps.element == 0) {
+    BackwardByRun(d, a);
+  } else {
+    BackwardByElement(d, a);
+  }
+}
+
+/// Column sums of K terms; terms(row_offset, column, lanes, out).
+template <int K, int kVectors, class L, class D, class T, class F>
+HWY_INLINE void ColumnTile(D d, const NormColumnArgs<T>& a, Index column, L lanes, Index width,
+                           const F& terms) {
+  using V = hn::Vec<D>;
+  const Index step = static_cast<Index>(hn::Lanes(d));
+  for (Index begin = 0; begin < a.rows; begin += kNormRowBlock) {
+    const Index end = std::min(a.rows, begin + kNormRowBlock);
+    V acc[kVectors][K];
+    for (int v = 0; v < kVectors; ++v) {
+      for (int k = 0; k < K; ++k) {
+        acc[v][k] = hn::Zero(d);
+      }
+    }
+    for (Index row = begin; row < end; ++row) {
+      for (int v = 0; v < kVectors; ++v) {
+        V term[K];
+        terms(row * a.stride, column + v * step, lanes, term);
+        for (int k = 0; k < K; ++k) {
+          acc[v][k] = hn::Add(acc[v][k], term[k]);
+        }
+      }
+    }
+    HWY_ALIGN T out[hn::MaxLanes(d)];
+    for (int v = 0; v < kVectors; ++v) {
+      for (int k = 0; k < K; ++k) {
+        hn::Store(acc[v][k], d, out);
+        for (Index i = 0; i < width; ++i) {
+          a.sums[k][column + v * step + i] += static_cast<double>(out[i]);
+        }
+      }
+    }
+  }
+}
+
+template <int K, class D, class T, class F>
+HWY_INLINE void ColumnSums(D d, const NormColumnArgs<T>& a, const F& terms) {
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  Index column = 0;
+  for (; column + 4 * lanes <= a.columns; column += 4 * lanes) {
+    ColumnTile<K, 4>(d, a, column, Whole<D>(), lanes, terms);
+  }
+  for (; column + lanes <= a.columns; column += lanes) {
+    ColumnTile<K, 1>(d, a, column, Whole<D>(), lanes, terms);
+  }
+  if (column < a.columns) {
+    ColumnTile<K, 1>(d, a, column, Part<D>{a.columns - column}, a.columns - column, terms);
+  }
+}
+
+template <class T>
+void NormColumnSums(const NormColumnArgs<T>& a) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  const auto deviation = [&](Index row, Index column, auto lanes) HWY_ATTR {
+    return hn::Sub(lanes.Load(d, a.x + row + column), lanes.Load(d, a.mean + column));
+  };
+  if (a.sums[1] == nullptr) {
+    ColumnSums<1>(d, a, [&](Index row, Index column, auto lanes, V* out) HWY_ATTR {
+      out[0] = deviation(row, column, lanes);
+    });
+  } else {
+    ColumnSums<2>(d, a, [&](Index row, Index column, auto lanes, V* out) HWY_ATTR {
+      out[0] = deviation(row, column, lanes);
+      out[1] = hn::Mul(out[0], out[0]);
+    });
+  }
+}
+
+template <class T>
+void NormColumnApply(const NormColumnArgs<T>& a) {
+  const hn::ScalableTag<T> d;
+  for (Index row = 0; row < a.rows; ++row) {
+    const T* x = a.x + row * a.stride;
+    T* y = a.y + row * a.stride;
+    ForRun(d, a.columns, [&](Index i, auto lanes) HWY_ATTR {
+      const auto v = hn::Sub(lanes.Load(d, x + i), lanes.Load(d, a.mean + i));
+      lanes.Store(d, hn::MulAdd(v, lanes.Load(d, a.scale + i), lanes.Load(d, a.shift + i)), y + i);
+    });
+  }
+}
+
+template <class T>
+void NormColumnBackwardSums(const NormColumnArgs<T>& a) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  ColumnSums<3>(d, a, [&](Index row, Index column, auto lanes, V* out) HWY_ATTR {
+    const V dy = lanes.Load(d, a.dy + row + column);
+    const V v = hn::Sub(lanes.Load(d, a.x + row + column), lanes.Load(d, a.mean + column));
+    out[0] = dy;
+    out[1] = hn::Mul(dy, v);
+    out[2] = v;
+  });
+}
+
+template <class T>
+void NormColumnBackwardApply(const NormColumnArgs<T>& a) {
+  const hn::ScalableTag<T> d;
+  for (Index row = 0; row < a.rows; ++row) {
+    const Index at = row * a.stride;
+    ForRun(d, a.columns, [&](Index i, auto lanes) HWY_ATTR {
+      const auto v = hn::Sub(lanes.Load(d, a.x + at + i), lanes.Load(d, a.mean + i));
+      const auto rest = hn::MulAdd(v, lanes.Load(d, a.slope + i), lanes.Load(d, a.shift + i));
+      const auto dy = lanes.Load(d, a.dy + at + i);
+      lanes.Store(d, hn::MulAdd(dy, lanes.Load(d, a.scale + i), rest), a.y + at + i);
+    });
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace lamina::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif
