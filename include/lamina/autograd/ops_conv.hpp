@@ -1,0 +1,24 @@
+#pragma once
+
+#include "lamina/autograd/var.hpp"
+#include "lamina/nn/conv.hpp"
+
+// Convolution of variables: the functions of nn/conv.hpp, recorded. Gradients for x, weight and
+// bias; an undefined bias is none. Shapes, options, errors and numerics as for arrays.
+
+namespace lamina::nn {
+
+template <class T>
+[[nodiscard]] Var<T> conv1d(const Var<T>& x, const Var<std::type_identity_t<T>>& weight,
+                            const Var<std::type_identity_t<T>>& bias = {},
+                            const Conv1dOptions& options = {});
+template <class T>
+[[nodiscard]] Var<T> conv2d(const Var<T>& x, const Var<std::type_identity_t<T>>& weight,
+                            const Var<std::type_identity_t<T>>& bias = {},
+                            const Conv2dOptions& options = {});
+template <class T>
+[[nodiscard]] Var<T> conv3d(const Var<T>& x, const Var<std::type_identity_t<T>>& weight,
+                            const Var<std::type_identity_t<T>>& bias = {},
+                            const Conv3dOptions& options = {});
+
+}  // namespace lamina::nn
