@@ -232,10 +232,25 @@ std::ostream& operator<<(std::ostream& out, const Module<T>& module) {
   return out << module.describe();
 }
 
+template <class T>
+Var<T> Layer<T>::operator()(const Var<T>& x) {
+  return forward(x);
+}
+template <class T>
+Var<T> Layer<T>::operator()(const View<T>& x) {
+  return forward(Var<T>(x));
+}
+template <class T>
+Var<T> Layer<T>::operator()(Array<T>&& x) {
+  return forward(Var<T>(std::move(x)));
+}
+
 template class Members<float>;
 template class Members<double>;
 template class Module<float>;
 template class Module<double>;
+template class Layer<float>;
+template class Layer<double>;
 template LAMINA_EXPORT std::ostream& operator<< <float>(std::ostream&, const Module<float>&);
 template LAMINA_EXPORT std::ostream& operator<< <double>(std::ostream&, const Module<double>&);
 

@@ -119,15 +119,18 @@ template <class T>
 class Layer : public Module<T> {
  public:
   [[nodiscard]] virtual Var<T> forward(const Var<T>& x) = 0;
-  Var<T> operator()(const Var<T>& x) { return forward(x); }
+  // Not inline: GCC 12 would guess which forward() is meant, inline it, and warn of its members.
+  Var<T> operator()(const Var<T>& x);
   /// Of an array: a constant of the computation.
-  Var<T> operator()(const View<T>& x) { return forward(Var<T>(x)); }
-  Var<T> operator()(Array<T>&& x) { return forward(Var<T>(std::move(x))); }
+  Var<T> operator()(const View<T>& x);
+  Var<T> operator()(Array<T>&& x);
 };
 
 extern template class LAMINA_EXPORT Members<float>;
 extern template class LAMINA_EXPORT Members<double>;
 extern template class LAMINA_EXPORT Module<float>;
 extern template class LAMINA_EXPORT Module<double>;
+extern template class LAMINA_EXPORT Layer<float>;
+extern template class LAMINA_EXPORT Layer<double>;
 
 }  // namespace lamina::layers
