@@ -177,18 +177,7 @@ Array<bool> attention_mask(const View<T>& keep_mask) {
 template <class T>
 Array<T> self_attention(const View<T>& x, ViewArg<T> w_q, ViewArg<T> w_k, ViewArg<T> w_v,
                         const AttentionOptions<std::type_identity_t<T>>& options) {
-  check(x.defined() && x.rank() >= 2, ErrorKind::DimensionMismatch, "self_attention",
-        "x must have at least 2 axes, got shape ", x.shape());
-  const auto check_weight = [&](const View<T>& weight, std::string_view name) {
-    check(weight.defined() && weight.rank() == 2 && weight.shape()[0] == x.extent(-1),
-          ErrorKind::DimensionMismatch, "self_attention", name, " must have the shape (",
-          x.extent(-1), ", features), got ", weight.shape(), "; x ", x.shape());
-  };
-  check_weight(w_q, "w_q");
-  check_weight(w_k, "w_k");
-  check_weight(w_v, "w_v");
-  check(w_q.shape() == w_k.shape(), ErrorKind::DimensionMismatch, "self_attention", "w_q ",
-        w_q.shape(), " and w_k ", w_k.shape(), " must have the same shape");
+  detail::check_self_attention<T>(x, w_q, w_k, w_v, "self_attention");
   return scaled_dot_product_attention<T>(matmul<T>(x, w_q), matmul<T>(x, w_k), matmul<T>(x, w_v),
                                          options);
 }

@@ -74,6 +74,30 @@ template <class T>
   return scaled_dot_product_attention(q, k, v, options);
 }
 
+/// Gradients of scaled_dot_product_attention, in the shapes of q, k and v.
+template <class T>
+struct AttentionGradients {
+  Array<T> dq, dk, dv;
+};
+
+/// Gradient of scaled_dot_product_attention.
+///
+///   dv[j] = sum over i of w[i, j] dy[i],   dq[i] = scale sum over j of ds[i, j] k[j],
+///   dk[j] = scale sum over i of ds[i, j] q[i],
+///   ds[i, j] = w[i, j] (dy[i] . v[j] - dy[i] . out[i])
+///
+/// dy (..., H, Lq, Dv), as the result; q, k, v and options as in the forward call; a numeric mask
+/// goes through attention_mask into options.mask. Weights are computed again tile by tile, so the
+/// memory beyond inputs and results is that of one more result. Error(DimensionMismatch): shape of
+/// dy; otherwise as the forward call. Numerics: what is blocked neither gets a gradient nor takes
+/// part in one, even when NaN or infinite; a query that sees nothing has zeros. Added in the order
+/// of heads and positions: the same bits on any number of threads. bias gets no gradient. Dao et
+/// al. 2022.
+template <class T>
+[[nodiscard]] AttentionGradients<T> scaled_dot_product_attention_backward(
+    const View<T>& dy, ViewArg<T> q, ViewArg<T> k, ViewArg<T> v,
+    const AttentionOptions<std::type_identity_t<T>>& options = {});
+
 /// The mask that a numeric one means: out = keep_mask != 0.
 template <class T>
 [[nodiscard]] Array<bool> attention_mask(const View<T>& keep_mask);
@@ -83,10 +107,24 @@ template <class T>
 ///   out = scaled_dot_product_attention(x w_q, x w_k, x w_v)
 ///
 /// x (..., L, D)   w_q, w_k (D, dk)   w_v (D, dv)   returns (..., L, dv). Errors, masks and
-/// numerics as for scaled_dot_product_attention and matmul. Same as NumRS2 self_attention.
+/// numerics as for scaled_dot_product_attention and matmul. Gradient: self_attention_backward. Same
+/// as NumRS2 self_attention.
 template <class T>
 [[nodiscard]] Array<T> self_attention(
     const View<T>& x, ViewArg<T> w_q, ViewArg<T> w_k, ViewArg<T> w_v,
+    const AttentionOptions<std::type_identity_t<T>>& options = {});
+
+/// Gradients of self_attention, in the shapes of x and the weights.
+template <class T>
+struct SelfAttentionGradients {
+  Array<T> dx, dw_q, dw_k, dw_v;
+};
+
+/// Gradient of self_attention. dy (..., L, dv), as the result. Errors and numerics as for
+/// scaled_dot_product_attention_backward.
+template <class T>
+[[nodiscard]] SelfAttentionGradients<T> self_attention_backward(
+    const View<T>& dy, ViewArg<T> x, ViewArg<T> w_q, ViewArg<T> w_k, ViewArg<T> w_v,
     const AttentionOptions<std::type_identity_t<T>>& options = {});
 
 }  // namespace lamina::nn
