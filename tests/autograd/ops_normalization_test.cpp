@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "lamina/autograd/gradcheck.hpp"
+#include "lamina/autograd/ops_local_response_norm.hpp"
 #include "support/values.hpp"
 
 namespace lamina {
@@ -85,6 +86,18 @@ TEST(OpsNormalization, RmsAndMatrices) {
   EXPECT_TRUE(plain) << plain;
   const auto rows = gradcheck([](const Vars& in) { return nn::instance_norm(in[0], 0.1); }, {x});
   EXPECT_TRUE(rows) << rows;
+}
+
+TEST(OpsNormalization, LocalResponse) {
+  const Array<double> x = values<double>({2, 5, 3}, 1);
+  for (const DataFormat format : {DataFormat::NCHW, kLast}) {
+    const auto result = gradcheck(
+        [&](const Vars& in) {
+          return nn::local_response_norm(in[0], 4, {.alpha = 0.5, .beta = 0.6, .format = format});
+        },
+        {x});
+    EXPECT_TRUE(result) << result;
+  }
 }
 
 TEST(OpsNormalization, IsTheDirectBackward) {
