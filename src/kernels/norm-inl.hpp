@@ -19,6 +19,11 @@
 #include "kernels/norm.hpp"
 #include "kernels/tail-inl.hpp"
 
+// The loops below are made of lambdas; a call for each vector would cost more than the arithmetic.
+#ifndef LAMINA_NORM_INLINE
+#define LAMINA_NORM_INLINE HWY_ATTR __attribute__((always_inline))
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels {
 namespace HWY_NAMESPACE {
@@ -67,66 +72,74 @@ HWY_INLINE void ForRun(D d, Index n, const F& body) {
   }
 }
 
+/// function(0) ... function(N - 1), with constants, so that arrays of vectors stay in registers
+/// without the help of the optimizer.
+template <int N, class F>
+HWY_INLINE void Repeat(const F& function) {
+  if constexpr (N > 0) {
+    Repeat<N - 1>(function);
+    function(std::integral_constant<int, N - 1>());
+  }
+}
+
+/// K running sums.
+template <int K, class D>
+struct Sums {
+  using V = hn::Vec<D>;
+  V v[K];
+  HWY_INLINE void Clear(D d) {
+    Repeat<K>([&](auto k) LAMINA_NORM_INLINE { v[k] = hn::Zero(d); });
+  }
+  HWY_INLINE void Add(const Sums& other) {
+    Repeat<K>([&](auto k) LAMINA_NORM_INLINE { v[k] = hn::Add(v[k], other.v[k]); });
+  }
+};
+
 /// Sums of K terms over `runs` runs of n elements. terms(run, i, lanes, out) gives them for the
 /// vector at element i of a run, 0 in lanes without an element.
 template <int K, class D, class F>
-HWY_INLINE void GroupSums(D d, Index runs, Index n, const F& terms, double* sums) {
-  using V = hn::Vec<D>;
+HWY_INLINE void GroupSums(D d, Index runs, Index n, const F& terms, double* totals) {
   const Index lanes = static_cast<Index>(hn::Lanes(d));
+  // Four chains of additions for each pipe, as far as the registers go.
   constexpr int kUnroll = K == 3 ? 2 : 4;
-  V acc[kUnroll][K];
+  Sums<K, D> sums[kUnroll];
+  Repeat<kUnroll>([&](auto u) LAMINA_NORM_INLINE { sums[u].Clear(d); });
   for (int k = 0; k < K; ++k) {
-    sums[k] = 0;
-    for (int u = 0; u < kUnroll; ++u) {
-      acc[u][k] = hn::Zero(d);
-    }
+    totals[k] = 0;
   }
-  const auto flush = [&]() HWY_ATTR {
-    for (int k = 0; k < K; ++k) {
-      V sum = acc[0][k];
-      for (int u = 1; u < kUnroll; ++u) {
-        sum = hn::Add(sum, acc[u][k]);
-      }
-      sums[k] += static_cast<double>(hn::GetLane(hn::SumOfLanes(d, sum)));
-      for (int u = 0; u < kUnroll; ++u) {
-        acc[u][k] = hn::Zero(d);
-      }
-    }
-  };
   Index pending = 0;
   for (Index run = 0; run < runs; ++run) {
     for (Index begin = 0; begin < n; begin += kNormBlock) {
       const Index end = std::min(n, begin + kNormBlock);
       Index i = begin;
-      V term[K];
       for (; i + kUnroll * lanes <= end; i += kUnroll * lanes) {
-        for (int u = 0; u < kUnroll; ++u) {
-          terms(run, i + u * lanes, Whole<D>(), term);
-          for (int k = 0; k < K; ++k) {
-            acc[u][k] = hn::Add(acc[u][k], term[k]);
-          }
-        }
+        Repeat<kUnroll>([&](auto u) LAMINA_NORM_INLINE {
+          Sums<K, D> term;
+          terms(run, i + u * lanes, Whole<D>(), term.v);
+          sums[u].Add(term);
+        });
       }
       for (; i + lanes <= end; i += lanes) {
-        terms(run, i, Whole<D>(), term);
-        for (int k = 0; k < K; ++k) {
-          acc[0][k] = hn::Add(acc[0][k], term[k]);
-        }
+        Sums<K, D> term;
+        terms(run, i, Whole<D>(), term.v);
+        sums[0].Add(term);
       }
       if (i < end) {
-        terms(run, i, Part<D>{end - i}, term);
-        for (int k = 0; k < K; ++k) {
-          acc[1][k] = hn::Add(acc[1][k], term[k]);
-        }
+        Sums<K, D> term;
+        terms(run, i, Part<D>{end - i}, term.v);
+        sums[1].Add(term);
       }
       pending += end - begin;
-      if (pending >= kNormBlock) {
-        flush();
+      if (pending >= kNormBlock || (run == runs - 1 && end == n)) {
+        Repeat<kUnroll - 1>([&](auto u) LAMINA_NORM_INLINE { sums[0].Add(sums[u + 1]); });
+        Repeat<K>([&](auto k) LAMINA_NORM_INLINE {
+          totals[k] += static_cast<double>(hn::GetLane(hn::SumOfLanes(d, sums[0].v[k])));
+        });
+        Repeat<kUnroll>([&](auto u) LAMINA_NORM_INLINE { sums[u].Clear(d); });
         pending = 0;
       }
     }
   }
-  flush();
 }
 
 /// Mean (in two parts) and 1 / sqrt(variance + eps) of a group.
@@ -148,7 +161,7 @@ HWY_INLINE Moments<T> GroupMoments(D d, const NormArgs<T>& a, const T* x) {
     const V first = hn::Set(d, x[0]);
     GroupSums<1>(
         d, a.runs, a.n,
-        [&](Index run, Index i, auto lanes, V* out) HWY_ATTR {
+        [&](Index run, Index i, auto lanes, V* out) LAMINA_NORM_INLINE {
           out[0] = lanes.Keep(d, hn::Sub(lanes.Load(d, x + run * a.run_stride + i), first));
         },
         sums);
@@ -156,7 +169,7 @@ HWY_INLINE Moments<T> GroupMoments(D d, const NormArgs<T>& a, const T* x) {
     const V mean = hn::Set(d, m.mean);
     GroupSums<2>(
         d, a.runs, a.n,
-        [&](Index run, Index i, auto lanes, V* out) HWY_ATTR {
+        [&](Index run, Index i, auto lanes, V* out) LAMINA_NORM_INLINE {
           const V e = lanes.Keep(d, hn::Sub(lanes.Load(d, x + run * a.run_stride + i), mean));
           out[0] = e;
           out[1] = hn::Mul(e, e);
@@ -169,7 +182,7 @@ HWY_INLINE Moments<T> GroupMoments(D d, const NormArgs<T>& a, const T* x) {
     double sum;
     GroupSums<1>(
         d, a.runs, a.n,
-        [&](Index run, Index i, auto lanes, V* out) HWY_ATTR {
+        [&](Index run, Index i, auto lanes, V* out) LAMINA_NORM_INLINE {
           const V v = lanes.Load(d, x + run * a.run_stride + i);
           out[0] = hn::Mul(v, v);
         },
@@ -188,7 +201,7 @@ HWY_INLINE void ApplyRun(D d, const Moments<T>& m, Index n, const T* x, T* y, co
   const V mean = hn::Set(d, m.mean);
   const V rstd = hn::Set(d, static_cast<T>(m.rstd));
   const V rest = hn::Set(d, static_cast<T>(m.rest * m.rstd));
-  ForRun(d, n, [&](Index i, auto lanes) HWY_ATTR {
+  ForRun(d, n, [&](Index i, auto lanes) LAMINA_NORM_INLINE {
     V v = hn::MulSub(hn::Sub(lanes.Load(d, x + i), mean), rstd, rest);
     if constexpr (kGamma && kBeta) {
       v = hn::MulAdd(v, lanes.Load(d, gamma + i), lanes.Load(d, beta + i));
@@ -216,7 +229,7 @@ HWY_INLINE void ApplyGroup(D d, const NormArgs<T>& a, const Moments<T>& m, Index
       const double offset_y = beta == nullptr ? 0 : static_cast<double>(beta[run * a.steps.run]);
       const V scale = hn::Set(d, static_cast<T>(m.rstd * factor));
       const V shift = hn::Set(d, static_cast<T>(offset_y - m.rest * m.rstd * factor));
-      ForRun(d, a.n, [&](Index i, auto lanes) HWY_ATTR {
+      ForRun(d, a.n, [&](Index i, auto lanes) LAMINA_NORM_INLINE {
         lanes.Store(d, hn::MulAdd(hn::Sub(lanes.Load(d, x + i), mean), scale, shift), y + i);
       });
     } else if (gamma != nullptr && beta != nullptr) {
@@ -299,10 +312,10 @@ HWY_INLINE void BackwardByElement(D d, const NormBackwardArgs<T>& a) {
     const T* gamma = a.gamma == nullptr ? nullptr : a.gamma + offset;
     const V mean = hn::Set(d, a.mean == nullptr ? T(0) : a.mean[group]);
     const V rstd = hn::Set(d, a.rstd[group]);
-    const auto normalized = [&](Index at, auto lanes) HWY_ATTR {
+    const auto normalized = [&](Index at, auto lanes) LAMINA_NORM_INLINE {
       return hn::Mul(hn::Sub(lanes.Load(d, a.x + at), mean), rstd);
     };
-    const auto scaled = [&](Index at, Index i, auto lanes) HWY_ATTR {
+    const auto scaled = [&](Index at, Index i, auto lanes) LAMINA_NORM_INLINE {
       const V dy = lanes.Load(d, a.dy + at);
       return gamma == nullptr ? dy : hn::Mul(dy, lanes.Load(d, gamma + i));
     };
@@ -310,7 +323,7 @@ HWY_INLINE void BackwardByElement(D d, const NormBackwardArgs<T>& a) {
     if (!a.given) {
       GroupSums<3>(
           d, a.runs, a.n,
-          [&](Index run, Index i, auto lanes, V* out) HWY_ATTR {
+          [&](Index run, Index i, auto lanes, V* out) LAMINA_NORM_INLINE {
             const Index at = start + run * a.run_stride + i;
             const V xhat = normalized(at, lanes);
             out[0] = scaled(at, i, lanes);
@@ -328,7 +341,7 @@ HWY_INLINE void BackwardByElement(D d, const NormBackwardArgs<T>& a) {
       if (a.dgamma != nullptr) {
         T* partial_gamma = a.partial + offset;
         T* partial_beta = a.partial + a.width + offset;
-        ForRun(d, a.n, [&](Index i, auto lanes) HWY_ATTR {
+        ForRun(d, a.n, [&](Index i, auto lanes) LAMINA_NORM_INLINE {
           const V dy = lanes.Load(d, a.dy + at + i);
           const V xhat = hn::Sub(normalized(at + i, lanes), center);
           lanes.Store(d, hn::MulAdd(dy, xhat, lanes.Load(d, partial_gamma + i)), partial_gamma + i);
@@ -340,7 +353,7 @@ HWY_INLINE void BackwardByElement(D d, const NormBackwardArgs<T>& a) {
         }
       }
       if (a.dx != nullptr) {
-        ForRun(d, a.n, [&](Index i, auto lanes) HWY_ATTR {
+        ForRun(d, a.n, [&](Index i, auto lanes) LAMINA_NORM_INLINE {
           const V xhat = normalized(at + i, lanes);
           const V rest = hn::MulAdd(xhat, slope, shift);
           lanes.Store(d, hn::MulSub(scaled(at + i, i, lanes), rstd, rest), a.dx + at + i);
@@ -377,7 +390,7 @@ HWY_INLINE void BackwardByRun(D d, const NormBackwardArgs<T>& a) {
       const Index begin = start + piece * a.run_stride;
       GroupSums<3>(
           d, a.runs / pieces, a.n,
-          [&](Index run, Index i, auto lanes, V* out) HWY_ATTR {
+          [&](Index run, Index i, auto lanes, V* out) LAMINA_NORM_INLINE {
             const Index at = begin + run * a.run_stride + i;
             const V xhat = hn::Mul(hn::Sub(lanes.Load(d, a.x + at), mean), rstd);
             out[0] = lanes.Load(d, a.dy + at);
@@ -409,7 +422,7 @@ HWY_INLINE void BackwardByRun(D d, const NormBackwardArgs<T>& a) {
     for (Index run = 0; run < a.runs; ++run) {
       const Index at = start + run * a.run_stride;
       const V gain = hn::Set(d, static_cast<T>(scale * factor(run)));
-      ForRun(d, a.n, [&](Index i, auto lanes) HWY_ATTR {
+      ForRun(d, a.n, [&](Index i, auto lanes) LAMINA_NORM_INLINE {
         const V xhat = hn::Mul(hn::Sub(lanes.Load(d, a.x + at + i), mean), rstd);
         const V rest = hn::MulAdd(xhat, slope, shift);
         lanes.Store(d, hn::MulSub(lanes.Load(d, a.dy + at + i), gain, rest), a.dx + at + i);
@@ -432,34 +445,27 @@ void NormGroupsBackward(const NormBackwardArgs<T>& a) {
 template <int K, int kVectors, class L, class D, class T, class F>
 HWY_INLINE void ColumnTile(D d, const NormColumnArgs<T>& a, Index column, L lanes, Index width,
                            const F& terms) {
-  using V = hn::Vec<D>;
   const Index step = static_cast<Index>(hn::Lanes(d));
   for (Index begin = 0; begin < a.rows; begin += kNormRowBlock) {
     const Index end = std::min(a.rows, begin + kNormRowBlock);
-    V acc[kVectors][K];
-    for (int v = 0; v < kVectors; ++v) {
-      for (int k = 0; k < K; ++k) {
-        acc[v][k] = hn::Zero(d);
-      }
-    }
+    Sums<K, D> sums[kVectors];
+    Repeat<kVectors>([&](auto v) LAMINA_NORM_INLINE { sums[v].Clear(d); });
     for (Index row = begin; row < end; ++row) {
-      for (int v = 0; v < kVectors; ++v) {
-        V term[K];
-        terms(row * a.stride, column + v * step, lanes, term);
-        for (int k = 0; k < K; ++k) {
-          acc[v][k] = hn::Add(acc[v][k], term[k]);
-        }
-      }
+      Repeat<kVectors>([&](auto v) LAMINA_NORM_INLINE {
+        Sums<K, D> term;
+        terms(row * a.stride, column + v * step, lanes, term.v);
+        sums[v].Add(term);
+      });
     }
     HWY_ALIGN T out[hn::MaxLanes(d)];
-    for (int v = 0; v < kVectors; ++v) {
+    Repeat<kVectors>([&](auto v) LAMINA_NORM_INLINE {
       for (int k = 0; k < K; ++k) {
-        hn::Store(acc[v][k], d, out);
+        hn::Store(sums[v].v[k], d, out);
         for (Index i = 0; i < width; ++i) {
           a.sums[k][column + v * step + i] += static_cast<double>(out[i]);
         }
       }
-    }
+    });
   }
 }
 
@@ -482,15 +488,15 @@ template <class T>
 void NormColumnSums(const NormColumnArgs<T>& a) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
-  const auto deviation = [&](Index row, Index column, auto lanes) HWY_ATTR {
+  const auto deviation = [&](Index row, Index column, auto lanes) LAMINA_NORM_INLINE {
     return hn::Sub(lanes.Load(d, a.x + row + column), lanes.Load(d, a.mean + column));
   };
   if (a.sums[1] == nullptr) {
-    ColumnSums<1>(d, a, [&](Index row, Index column, auto lanes, V* out) HWY_ATTR {
+    ColumnSums<1>(d, a, [&](Index row, Index column, auto lanes, V* out) LAMINA_NORM_INLINE {
       out[0] = deviation(row, column, lanes);
     });
   } else {
-    ColumnSums<2>(d, a, [&](Index row, Index column, auto lanes, V* out) HWY_ATTR {
+    ColumnSums<2>(d, a, [&](Index row, Index column, auto lanes, V* out) LAMINA_NORM_INLINE {
       out[0] = deviation(row, column, lanes);
       out[1] = hn::Mul(out[0], out[0]);
     });
@@ -503,7 +509,7 @@ void NormColumnApply(const NormColumnArgs<T>& a) {
   for (Index row = 0; row < a.rows; ++row) {
     const T* x = a.x + row * a.stride;
     T* y = a.y + row * a.stride;
-    ForRun(d, a.columns, [&](Index i, auto lanes) HWY_ATTR {
+    ForRun(d, a.columns, [&](Index i, auto lanes) LAMINA_NORM_INLINE {
       const auto v = hn::Sub(lanes.Load(d, x + i), lanes.Load(d, a.mean + i));
       lanes.Store(d, hn::MulAdd(v, lanes.Load(d, a.scale + i), lanes.Load(d, a.shift + i)), y + i);
     });
@@ -514,7 +520,7 @@ template <class T>
 void NormColumnBackwardSums(const NormColumnArgs<T>& a) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
-  ColumnSums<3>(d, a, [&](Index row, Index column, auto lanes, V* out) HWY_ATTR {
+  ColumnSums<3>(d, a, [&](Index row, Index column, auto lanes, V* out) LAMINA_NORM_INLINE {
     const V dy = lanes.Load(d, a.dy + row + column);
     const V v = hn::Sub(lanes.Load(d, a.x + row + column), lanes.Load(d, a.mean + column));
     out[0] = dy;
@@ -528,7 +534,7 @@ void NormColumnBackwardApply(const NormColumnArgs<T>& a) {
   const hn::ScalableTag<T> d;
   for (Index row = 0; row < a.rows; ++row) {
     const Index at = row * a.stride;
-    ForRun(d, a.columns, [&](Index i, auto lanes) HWY_ATTR {
+    ForRun(d, a.columns, [&](Index i, auto lanes) LAMINA_NORM_INLINE {
       const auto v = hn::Sub(lanes.Load(d, a.x + at + i), lanes.Load(d, a.mean + i));
       const auto rest = hn::MulAdd(v, lanes.Load(d, a.slope + i), lanes.Load(d, a.shift + i));
       const auto dy = lanes.Load(d, a.dy + at + i);
