@@ -1,0 +1,103 @@
+#include "lamina/layers/attention.hpp"
+
+#include "lamina/autograd/ops_attention.hpp"
+#include "lamina/autograd/ops_shape.hpp"
+
+namespace lamina::layers {
+
+namespace {
+
+/// Checked before any member is made from them.
+Index checked_heads(Index features, Index heads, Index key_heads) {
+  check(features > 0 && heads > 0 && features % heads == 0, ErrorKind::InvalidOperation,
+        "MultiheadAttention", "features must be a positive multiple of the heads, got features ",
+        features, ", heads ", heads);
+  check(key_heads >= 0 && (key_heads == 0 || heads % key_heads == 0), ErrorKind::InvalidOperation,
+        "MultiheadAttention", "key_heads must divide the heads, got key_heads ", key_heads,
+        ", heads ", heads);
+  return key_heads == 0 ? heads : key_heads;
+}
+
+template <class T>
+Linear<T> projection(Index in, Index out, Generator& generator,
+                     const MultiheadAttentionOptions& options) {
+  Array<T> weight = initial_weight<T>(options.init, {out, in}, generator);
+  return options.bias ? Linear<T>(std::move(weight), Array<T>::zeros({out}))
+                      : Linear<T>(std::move(weight));
+}
+
+/// (..., L, heads * d) as (..., heads, L, d).
+template <class T>
+Var<T> split_heads(const Var<T>& x, Index heads) {
+  IndexList shape = x.shape();
+  const int rank = shape.rank();
+  shape[rank - 1] = heads;
+  shape.push_back(x.shape()[rank - 1] / heads);
+  return autograd::transpose(autograd::reshape(x, shape), -3, -2);
+}
+
+template <class T>
+Var<T> join_heads(const Var<T>& x) {
+  const Var<T> turned = autograd::transpose(x, -3, -2);
+  IndexList shape = turned.shape();
+  const int rank = shape.rank();
+  shape[rank - 2] *= shape[rank - 1];
+  shape.erase(rank - 1);
+  return autograd::reshape(turned, shape);
+}
+
+}  // namespace
+
+template <class T>
+MultiheadAttention<T>::MultiheadAttention(Index features, Index heads, Generator& generator,
+                                          const MultiheadAttentionOptions& options)
+    : features_(features),
+      heads_(heads),
+      key_heads_(checked_heads(features, heads, options.key_heads)),
+      causal_(options.causal),
+      query_(projection<T>(features, features, generator, options)),
+      key_(projection<T>(options.key_features == 0 ? features : options.key_features,
+                         features / heads * key_heads_, generator, options)),
+      value_(projection<T>(options.key_features == 0 ? features : options.key_features,
+                           features / heads * key_heads_, generator, options)),
+      out_(projection<T>(features, features, generator, options)) {}
+
+template <class T>
+std::string MultiheadAttention<T>::name() const {
+  std::string text = "MultiheadAttention(" + std::to_string(features_) + ", " +
+                     std::to_string(heads_) + (heads_ == 1 ? " head" : " heads");
+  if (key_heads_ != heads_) {
+    text += ", " + std::to_string(key_heads_) + " of keys";
+  }
+  return text + (causal_ ? ", causal)" : ")");
+}
+
+template <class T>
+Var<T> MultiheadAttention<T>::forward(const Var<T>& x) {
+  return forward(x, x, {.causal = causal_});
+}
+
+template <class T>
+Var<T> MultiheadAttention<T>::forward(const Var<T>& x, const Var<T>& context,
+                                      const nn::AttentionOptions<T>& options) {
+  check(x.rank() >= 2 && context.rank() == x.rank(), ErrorKind::DimensionMismatch,
+        "MultiheadAttention", "x and context must have as many axes, at least 2; x ", x.shape(),
+        ", context ", context.shape());
+  const Var<T> heads = nn::scaled_dot_product_attention(
+      split_heads(query_(x), heads_), split_heads(key_(context), key_heads_),
+      split_heads(value_(context), key_heads_), options);
+  return out_(join_heads(heads));
+}
+
+template <class T>
+void MultiheadAttention<T>::members(Members<T>& list) {
+  list.module("query", query_);
+  list.module("key", key_);
+  list.module("value", value_);
+  list.module("out", out_);
+}
+
+template class MultiheadAttention<float>;
+template class MultiheadAttention<double>;
+
+}  // namespace lamina::layers
