@@ -473,8 +473,9 @@ template <int K, class D, class T, class F>
 HWY_INLINE void ColumnSums(D d, const NormColumnArgs<T>& a, const F& terms) {
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   Index column = 0;
-  for (; column + 4 * lanes <= a.columns; column += 4 * lanes) {
-    ColumnTile<K, 4>(d, a, column, Whole<D>(), lanes, terms);
+  constexpr int kWide = K == 1 ? 8 : 4;
+  for (; column + kWide * lanes <= a.columns; column += kWide * lanes) {
+    ColumnTile<K, kWide>(d, a, column, Whole<D>(), lanes, terms);
   }
   for (; column + lanes <= a.columns; column += lanes) {
     ColumnTile<K, 1>(d, a, column, Whole<D>(), lanes, terms);

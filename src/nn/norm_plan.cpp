@@ -98,6 +98,17 @@ NormPlan plan_rows(const Shape& x) {
   return plan;
 }
 
+void add_parts(const double* parts, Index count, Index width, double* total) {
+  const Index grain = std::max(Index{64}, kElementGrain / std::max(Index{1}, count));
+  parallel_for(width, grain, [&](Index begin, Index end) {
+    for (Index part = 0; part < count; ++part) {
+      for (Index i = begin; i < end; ++i) {
+        total[i] += parts[part * width + i];
+      }
+    }
+  });
+}
+
 void check_norm_eps(const char* name, double eps) {
   check(eps >= 0 && std::isfinite(eps), ErrorKind::InvalidOperation, name,
         "eps must be finite and not negative, got ", eps);
@@ -147,9 +158,7 @@ void norm_columns(const NormPlan& plan, const NormForward<T>& pass) {
         args.sums[1] = squares ? args.sums[0] + columns : nullptr;
         kernels::norm_column_sums(args);
       });
-      for (std::size_t i = static_cast<std::size_t>(2 * columns); i < sums.size(); ++i) {
-        sums[i % static_cast<std::size_t>(2 * columns)] += sums[i];
-      }
+      add_parts(sums.data() + 2 * columns, ceil_div(rows, grain) - 1, 2 * columns, sums.data());
     };
     sum_parts(pass.x, false);
     for (Index c = 0; c < columns; ++c) {

@@ -62,6 +62,9 @@ enum class ChannelGroups { Batch, Sample };
 
 void check_norm_eps(const char* name, double eps);
 
+/// Adds `count` rows of `width` numbers to total, one after the other.
+void add_parts(const double* parts, Index count, Index width, double* total);
+
 /// `a`, unless undefined, has this shape.
 template <class T>
 void check_norm_shape(const char* name, const char* argument, const View<T>& a, const Shape& shape,

@@ -49,10 +49,7 @@ void backward_columns(const NormPlan& plan, const Pass<T>& pass, double* dgamma,
     }
     kernels::norm_column_backward_sums(args);
   });
-  const std::size_t total = static_cast<std::size_t>(3 * columns);
-  for (std::size_t i = total; i < sums.size(); ++i) {
-    sums[i % total] += sums[i];
-  }
+  detail::add_parts(sums.data() + 3 * columns, ceil_div(rows, grain) - 1, 3 * columns, sums.data());
   Array<T> scale = Array<T>::empty({columns});
   Array<T> slope = Array<T>::zeros({columns});
   Array<T> shift = Array<T>::zeros({columns});
@@ -106,9 +103,7 @@ void backward_column_repeats(const NormPlan& plan, const Pass<T>& pass, double* 
     const Index grain = std::max(Index{1}, kElementGrain / (plan.groups * plan.runs));
     parallel_for(plan.repeats, grain, repeats);
   }
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    sums[i % static_cast<std::size_t>(2 * width)] += parts[i];
-  }
+  detail::add_parts(parts.data(), plan.repeats, 2 * width, sums);
 }
 
 /// Gradients of groups of runs. Adds dgamma and dbeta to sums, unless null.
@@ -160,8 +155,8 @@ void backward_groups(const NormPlan& plan, const Pass<T>& pass, double* sums) {
       begin += args.groups;
     }
   });
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    sums[i % static_cast<std::size_t>(2 * width)] += parts[i];
+  if (shares) {
+    detail::add_parts(parts.data(), ceil_div(total, grain), 2 * width, sums);
   }
 }
 
