@@ -49,7 +49,8 @@ LayerNorm<T>::LayerNorm(const Shape& shape, const LayerNormOptions& options)
 }
 template <class T>
 std::string LayerNorm<T>::name() const {
-  return std::string("LayerNorm(") + to_string(shape_) + (weight_.defined() ? ")" : ", not affine)");
+  return std::string("LayerNorm(") + to_string(shape_) +
+         (weight_.defined() ? ")" : ", not affine)");
 }
 template <class T>
 Var<T> LayerNorm<T>::forward(const Var<T>& x) {
@@ -130,8 +131,8 @@ GroupNorm<T>::GroupNorm(Index groups, Index channels, const GroupNormOptions& op
 }
 template <class T>
 std::string GroupNorm<T>::name() const {
-  return std::string("GroupNorm(") + std::to_string(groups_) + " groups of " + std::to_string(channels_) +
-         (weight_.defined() ? ")" : ", not affine)");
+  return std::string("GroupNorm(") + std::to_string(groups_) + " groups of " +
+         std::to_string(channels_) + (weight_.defined() ? ")" : ", not affine)");
 }
 template <class T>
 Var<T> GroupNorm<T>::forward(const Var<T>& x) {
@@ -153,7 +154,8 @@ InstanceNorm<T>::InstanceNorm(Index channels, const InstanceNormOptions& options
 }
 template <class T>
 std::string InstanceNorm<T>::name() const {
-  return std::string("InstanceNorm(") + std::to_string(channels_) + (weight_.defined() ? ", affine)" : ")");
+  return std::string("InstanceNorm(") + std::to_string(channels_) +
+         (weight_.defined() ? ", affine)" : ")");
 }
 template <class T>
 Var<T> InstanceNorm<T>::forward(const Var<T>& x) {
