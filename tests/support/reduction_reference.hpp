@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
 #include <vector>
 
 #include "lamina/nn/reduction.hpp"
@@ -18,22 +17,22 @@ inline std::vector<std::vector<Index>> reduction_groups(const Shape& shape, cons
   for (const Index axis : axes) {
     gone[static_cast<std::size_t>(axis < 0 ? axis + shape.rank() : axis)] = true;
   }
-  std::map<std::vector<Index>, std::vector<Index>> groups;
+  Index outputs = 1;
+  for (int i = 0; i < shape.rank(); ++i) {
+    outputs *= gone[static_cast<std::size_t>(i)] ? 1 : shape[i];
+  }
+  std::vector<std::vector<Index>> groups(static_cast<std::size_t>(outputs));
   const Strides strides = contiguous_strides(shape);
   for (Index flat = 0; flat < shape.size(); ++flat) {
-    std::vector<Index> key;
+    Index output = 0;
     for (int i = 0; i < shape.rank(); ++i) {
       if (!gone[static_cast<std::size_t>(i)]) {
-        key.push_back(flat / strides[i] % shape[i]);
+        output = output * shape[i] + flat / strides[i] % shape[i];
       }
     }
-    groups[key].push_back(flat);
+    groups[static_cast<std::size_t>(output)].push_back(flat);
   }
-  std::vector<std::vector<Index>> result;
-  for (auto& [key, members] : groups) {
-    result.push_back(std::move(members));
-  }
-  return result;
+  return groups;
 }
 
 inline long double reference_reduction(nn::Reduction kind, const std::vector<long double>& x,
