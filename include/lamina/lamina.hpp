@@ -75,6 +75,7 @@
 #include "lamina/nn/positional_encoding.hpp"
 #include "lamina/nn/prelu.hpp"
 #include "lamina/nn/reduction.hpp"
+#include "lamina/nn/rotary.hpp"
 #include "lamina/nn/simd_info.hpp"
 #include "lamina/nn/simd_ops.hpp"
 #include "lamina/nn/softmax.hpp"
