@@ -78,8 +78,8 @@ struct EmbeddingBagOptions {
 /// entries; offsets that do not start at 0 or descend or lie beyond the entries; offsets with
 /// indices of rank 2; weights with Mean or Max; a mode of unknown name. Error(IndexOutOfBounds) as
 /// for embedding. Gradient: embedding_bag_backward, embedding_bag_backward_weights. Numerics: added
-/// in order; Max gives NaN where an entry has NaN. Same as torch.nn.functional.embedding_bag (whose
-/// argument max ignores no NaN either), NumRS2 embedding_bag (one bag; its max skips NaN).
+/// in order; Max gives NaN where an entry has NaN. Same as torch.nn.functional.embedding_bag,
+/// NumRS2 embedding_bag (one bag; its max skips NaN).
 template <class T>
 [[nodiscard]] Array<T> embedding_bag(
     const View<std::int64_t>& indices, const View<T>& table, BagMode mode = BagMode::Sum,
