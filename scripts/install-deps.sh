@@ -4,7 +4,7 @@
 # install-deps.sh [--build] [--tests] [--bench] [--python] [--cross] [--all] [--dry-run]
 #
 #   --build    compiler, CMake, Highway, zlib, what the lamina program needs; the default, and part of all others
-#   --tests    GoogleTest, RapidCheck, clang-format 14, Python 3 with NumPy
+#   --tests    GoogleTest, RapidCheck, clang-format 14, Python 3 with NumPy, the node tests of ONNX
 #   --bench    Google Benchmark
 #   --python   what the Python module needs
 #   --cross    compilers and emulator for the long tests: clang 19, ARM64
@@ -13,7 +13,7 @@
 set -euo pipefail
 
 build=(g++ make cmake ninja-build pkg-config libhwy-dev zlib1g-dev libcli11-dev libfmt-dev)
-tests=(libgtest-dev librapidcheck-dev clang-format-14 python3 python3-numpy binutils)
+tests=(libgtest-dev librapidcheck-dev clang-format-14 python3 python3-numpy binutils libonnx-testdata)
 bench=(libbenchmark-dev)
 python=(python3 python3-dev python3-numpy pybind11-dev)
 cross=(clang-19 libclang-rt-19-dev g++-aarch64-linux-gnu qemu-user-static)
