@@ -40,17 +40,12 @@ bool operator==(const IndexList& a, const IndexList& b) noexcept {
 
 namespace {
 void check_extents(const Shape& shape) {
+  // Zeros are left out: strides are products of the other extents, and must not overflow either.
   Index size = 1;
-  bool has_zero = false;
   for (const Index extent : shape) {
     check(extent >= 0, ErrorKind::DimensionMismatch, "shape", "extents must not be negative, got ",
           shape);
-    has_zero |= extent == 0;
-  }
-  if (has_zero) {
-    return;
-  }
-  for (const Index extent : shape) {
+    if (extent == 0) continue;
     check(size <= (Index{1} << 62) / extent, ErrorKind::DimensionMismatch, "shape",
           "too many elements in ", shape);
     size *= extent;

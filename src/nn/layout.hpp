@@ -129,6 +129,7 @@ void check_same_or_apart(const View<T>& out, std::string_view out_name, const Vi
 /// Error(InvalidOperation) if `out` has several elements at one place (a broadcast view).
 template <class T>
 void check_writable(const View<T>& out, std::string_view operation, std::string_view out_name) {
+  if (out.size() == 0) return;  // row-major strides of an empty array may be 0
   for (int axis = 0; axis < out.rank(); ++axis) {
     check(out.strides()[axis] != 0 || out.shape()[axis] <= 1, ErrorKind::InvalidOperation,
           operation, out_name, " is a broadcast view of shape ", out.shape(),

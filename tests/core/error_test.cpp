@@ -70,6 +70,10 @@ TEST(ErrorText, Shapes) {
             [] {
               (void)Shape{Index{1} << 32, Index{1} << 32};
             }},
+           {kShape, "shape: too many elements in (0, 4294967296, 4294967296)",
+            [] {
+              (void)Shape{0, Index{1} << 32, Index{1} << 32};
+            }},
            {kShape, "shape: rank is at most 8", [&] { (void)deep.expand_dims(0); }},
            {kIndex, "op: axis 2 is out of range for rank 2",
             [] { (void)normalize_axis(2, 2, "op"); }},

@@ -98,6 +98,15 @@ TEST(Layout, EmptyAndScalar) {
   EXPECT_EQ(one.item(), -5);
 }
 
+TEST(Layout, EmptyOutputsAreWritable) {
+  for (const Shape& shape : {Shape{3, 0}, Shape{0, 3}, Shape{2, 0, 4}}) {
+    Array<float> out(shape);
+    EXPECT_NO_THROW(detail::check_writable<float>(out, "test", "out")) << shape;
+  }
+  const Array<float> one{1};
+  EXPECT_THROW(detail::check_writable(one.broadcast_to({4}), "test", "out"), Error);
+}
+
 TEST(Layout, OtherElementTypes) {
   const Array<float> a{{1, 2}, {3, 4}};
   const Array<std::uint8_t> keep{{1, 0}, {0, 1}};
