@@ -37,6 +37,9 @@ inline constexpr Index kStretch = 16;
 // Stretches before the end in which C is fetched: early enough to arrive, too late to be evicted.
 inline constexpr Index kFetchC = 3;
 
+// Rows of B that are fetched ahead where B is read only once.
+inline constexpr Index kAheadRows = 8;
+
 // Masked loads and stores of the last columns, where they touch no memory outside the mask.
 #if (HWY_TARGET <= HWY_AVX2) && HWY_ARCH_X86 && !HWY_MEM_OPS_MIGHT_FAULT
 inline constexpr bool kMaskedMemory = true;
@@ -76,7 +79,8 @@ struct Tile {
 // How a tile reads B.
 enum class BMode {
   kPacked,   // full vectors, padded with zeros
-  kInPlace,  // rows of the matrix itself; of the last vector only the columns that exist
+  kInPlace,  // rows that are read once or lie in the L1; of the last vector only the columns that
+             // exist, and each is fetched a little earlier
   kCopy,     // in place, leaving a packed copy in tile.panel for the tiles below: that is cheaper
              // than packing, as the stores hide behind the FMAs
 };
@@ -149,6 +153,9 @@ void MicroKernel(const Tile<T>& tile) {
       for (int v = 0; v < kVectors; ++v) {
         bv[v] = kMasksB && v + 1 == kVectors ? hn::MaskedLoad(mask, d, b + v * kLanes)
                                              : hn::LoadU(d, b + v * kLanes);
+        if (kB == BMode::kInPlace) {
+          __builtin_prefetch(b + kAheadRows * b_row_stride + v * kLanes, 0, 3);
+        }
         if (kB == BMode::kCopy) {
           hn::Store(bv[v], d, panel + v * kLanes);
           __builtin_prefetch(b + 8 * b_row_stride + v * kLanes, 0, 3);
@@ -249,21 +256,28 @@ void MicroKernel(const Tile<T>& tile) {
 template <class T>
 using MicroKernelFn = void (*)(const Tile<T>&);
 
-template <int kVectors, bool kPackedA, BMode kB, class T, size_t... kRow>
-constexpr std::array<MicroKernelFn<T>, sizeof...(kRow)> MicroKernels(std::index_sequence<kRow...>) {
-  return {&MicroKernel<static_cast<int>(kRow) + 1, kVectors, kPackedA, kB, T>...};
+template <class T>
+using MicroKernelRow = std::array<MicroKernelFn<T>, kTileRows>;
+
+// The kernels for 1, 2 ... rows. Those below kLeast are never called and not compiled.
+template <int kVectors, bool kPackedA, BMode kB, int kLeast, class T, size_t... kRow>
+constexpr MicroKernelRow<T> MicroKernels(std::index_sequence<kRow...>) {
+  return {&MicroKernel<HWY_MAX(static_cast<int>(kRow) + 1, kLeast), kVectors, kPackedA, kB, T>...};
 }
 
-template <bool kPackedA, class T, size_t... kRow>
-constexpr std::array<std::array<std::array<MicroKernelFn<T>, sizeof...(kRow)>, 2>, 3> KernelTable(
-    std::index_sequence<kRow...> rows) {
-  return {{{MicroKernels<1, kPackedA, BMode::kPacked, T>(rows),
-            MicroKernels<2, kPackedA, BMode::kPacked, T>(rows)},
-           {MicroKernels<1, kPackedA, BMode::kInPlace, T>(rows),
-            MicroKernels<2, kPackedA, BMode::kInPlace, T>(rows)},
-           // One vector is not worth a variant of its own; it is packed beforehand.
-           {MicroKernels<1, kPackedA, BMode::kInPlace, T>(rows),
-            MicroKernels<2, kPackedA, BMode::kCopy, T>(rows)}}};
+// [B mode][vectors - 1][rows - 1]. A B that is copied has two vectors; there are tiles below, so no
+// tile has less than half of the rows. With a packed A a B is never read in place: that is rare.
+template <bool kPackedA, class T>
+constexpr std::array<std::array<MicroKernelRow<T>, 2>, 3> KernelTable() {
+  constexpr auto kRows = std::make_index_sequence<kTileRows>();
+  constexpr BMode kInPlace = kPackedA ? BMode::kPacked : BMode::kInPlace;
+  constexpr MicroKernelRow<T> kCopy = MicroKernels < 2, kPackedA, BMode::kCopy,
+                              kPackedA ? 1 : kTileRows / 2, T > (kRows);
+  return {{{MicroKernels<1, kPackedA, BMode::kPacked, 1, T>(kRows),
+            MicroKernels<2, kPackedA, BMode::kPacked, 1, T>(kRows)},
+           {MicroKernels<1, kPackedA, kInPlace, 1, T>(kRows),
+            MicroKernels<2, kPackedA, kInPlace, 1, T>(kRows)},
+           {kCopy, kCopy}}};
 }
 
 // Tiles whose columns are not adjacent, or whose last vector is partial where there are no masked
@@ -302,27 +316,24 @@ void BufferedTile(MicroKernelFn<T> kernel, Tile<T> tile, Index rows, Index colum
 
 template <class T>
 void Block(const GemmBlock<T>& block) {
-  using Rows = std::make_index_sequence<kTileRows>;
-  // [A packed][B mode][vectors - 1][rows - 1]
-  using Table = std::array<std::array<std::array<MicroKernelFn<T>, kTileRows>, 2>, 3>;
-  static constexpr std::array<Table, 2> kKernels = {KernelTable<false, T>(Rows()),
-                                                    KernelTable<true, T>(Rows())};
+  using Table = std::array<std::array<MicroKernelRow<T>, 2>, 3>;
+  static constexpr std::array<Table, 2> kKernels = {KernelTable<false, T>(),
+                                                    KernelTable<true, T>()};
   constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(hn::ScalableTag<T>()));
   constexpr Index kWidth = kTileVectors * kLanes;
   // B is read in place if all of it stays in the L1.
   constexpr Index kInPlace = 32768 / static_cast<Index>(sizeof(T));
   const bool a_packed = block.a_panel_stride > 0;
   const bool b_packed = block.b_panel_stride > 0;
-  const bool in_place =
-      block.tile_end - block.tile_begin == 1 || block.k * block.b_row_stride <= kInPlace;
+  const bool in_place = !a_packed && (block.tile_end - block.tile_begin == 1 ||
+                                      block.k * block.b_row_stride <= kInPlace);
 
   const Index first_row = gemm_tile_begin(block.m, block.tiles, block.tile_begin);
   // Each tile fetches its share of the next panel of B, so that the memory is busy all the time.
   const Index stretches = (block.k + kStretch - 1) / kStretch;
   const Index shares = (block.tile_end - block.tile_begin) * stretches;
-  const Index next_rows = block.next_b == nullptr || block.tile_end - block.tile_begin < 2
-                              ? 0
-                              : (block.k + shares - 1) / HWY_MAX(shares, Index{1});
+  const Index next_rows = (block.k + shares - 1) / HWY_MAX(shares, Index{1});
+  const bool single = block.tile_end - block.tile_begin == 1;
 
   Tile<T> tile;
   tile.k = block.k;
@@ -365,10 +376,13 @@ void Block(const GemmBlock<T>& block) {
       }
     }
     const bool last_panel = j + kWidth >= block.n;
-    const T* const next_panel = last_panel ? block.next_b
-                                : b_packed ? tile.b + block.b_panel_stride
-                                           : block.b + (j + kWidth) * block.b_col_stride;
     const Index next_stride = b_packed ? kWidth : block.b_row_stride;
+    // A single tile is too soon done with a panel: it fetches what it needs itself a little later.
+    const T* const next_panel = block.next_b == nullptr ? nullptr
+                                : single                ? tile.b + kStretch * next_stride
+                                : last_panel            ? block.next_b
+                                : b_packed              ? tile.b + block.b_panel_stride
+                                           : block.b + (j + kWidth) * block.b_col_stride;
     tile.next_b_stride = next_stride;
     tile.next_b_rows = next_panel == nullptr ? 0 : next_rows;
     const T* a = block.a;

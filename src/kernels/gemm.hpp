@@ -59,8 +59,8 @@ struct GemmPack {
   T* out = nullptr;
 };
 
-/// Y (m, n) = A (m, k) * B (k, n) for at most mr rows. A is contiguous along k, B along one of its
-/// axes.
+/// Y (m, n) = A (m, k) * B (k, n) for at most eight rows, or mr if that is less. A is contiguous
+/// along k, B along one of its axes.
 template <class T>
 struct SkinnyProduct {
   Index m = 0, n = 0, k = 0;
@@ -68,9 +68,11 @@ struct SkinnyProduct {
   Index a_row_stride = 0;
   const T* b = nullptr;
   Index k_stride = 0, n_stride = 0;
+  Index panel_stride =
+      0;  ///< > 0: B is packed, with k_stride nr, and this is the distance of panels
   T* y = nullptr;
   Index y_row_stride = 0;
-  T* sums = nullptr;  ///< room for m * n elements, needed where n_stride is 1
+  T* sums = nullptr;  ///< where n_stride is 1: room for m * n elements, n rounded up to vectors
 };
 
 template <class T>

@@ -20,8 +20,16 @@ namespace lamina::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+// Rows of A.
+inline constexpr int kMostRows = HWY_MIN(kTileRows, 8);
 // Rows of B that are read side by side.
 inline constexpr Index kStreams = 8;
+// Panels of a packed B that are read side by side.
+inline constexpr Index kPanels = 8;
+// How far ahead each of these is fetched: 1 KiB. The more rows A has the less of the way ahead the
+// core sees by itself.
+template <class T>
+inline constexpr Index kAhead = 1024 / static_cast<Index>(sizeof(T));
 // Depth in which columns of B that are contiguous in k are multiplied, so that A stays in the L1.
 inline constexpr Index kDotDepth = 1024;
 
@@ -34,9 +42,12 @@ HWY_INLINE void StreamColumns(const SkinnyProduct<T>& product, Index k, Index de
   using V = hn::Vec<decltype(d)>;
   constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(d));
   constexpr Index kWidth = kVectors * kLanes;
-  const T* HWY_RESTRICT b = product.b + k * product.k_stride + column;
+  const bool packed = product.panel_stride > 0;
+  const Index step = packed ? product.panel_stride : kWidth;
+  const T* HWY_RESTRICT b = product.b + k * product.k_stride +
+                            (packed ? column / (2 * kLanes) * product.panel_stride : column);
   const T* const a = product.a + k;
-  for (Index j = 0; j + kWidth <= columns; j += kWidth, b += kWidth, sums += kRows * kWidth) {
+  for (Index j = 0; j + kWidth <= columns; j += kWidth, b += step, sums += kRows * kWidth) {
     V acc[kRows][kVectors];
     HWY_UNROLL(16)
     for (int r = 0; r < kRows; ++r) {
@@ -47,6 +58,12 @@ HWY_INLINE void StreamColumns(const SkinnyProduct<T>& product, Index k, Index de
     }
     const T* HWY_RESTRICT row = b;
     for (Index i = 0; i < depth; ++i, row += product.k_stride) {
+      if (kRows > 1) {
+        HWY_UNROLL(2)
+        for (int v = 0; v < kVectors; ++v) {
+          __builtin_prefetch(row + kAhead<T> + v * kLanes, 0, 3);
+        }
+      }
       V bv[kVectors];
       HWY_UNROLL(2)
       for (int v = 0; v < kVectors; ++v) {
@@ -71,40 +88,54 @@ HWY_INLINE void StreamColumns(const SkinnyProduct<T>& product, Index k, Index de
   }
 }
 
-// B with contiguous rows.
+// B with contiguous rows, or packed.
 template <int kRows, class T>
 void Stream(const SkinnyProduct<T>& product) {
-  constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(hn::ScalableTag<T>()));
+  const hn::ScalableTag<T> d;
+  constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(d));
   constexpr Index kWidth = 2 * kLanes;
-  const Index pairs = product.n / kWidth * kWidth;
-  const Index whole = product.n / kLanes * kLanes;
+  const bool packed = product.panel_stride > 0;
+  const Index n = product.n;
+  const Index padded = packed ? (n + kLanes - 1) / kLanes * kLanes : n;
+  const Index pairs = padded / kWidth * kWidth;
+  const Index whole = padded / kLanes * kLanes;
+  const Index group = packed ? kPanels * kWidth : HWY_MAX(pairs, Index{1});
   T* const sums = product.sums;
-  for (Index j = whole; j < product.n; ++j) {
-    for (Index r = 0; r < kRows; ++r) {
-      product.y[r * product.y_row_stride + j] = T(0);
+  for (Index j = 0; j < pairs; j += group) {
+    for (Index k = 0; k < product.k; k += kStreams) {
+      StreamColumns<kRows, 2>(product, k, HWY_MIN(kStreams, product.k - k), j,
+                              HWY_MIN(group, pairs - j), sums + kRows * j);
     }
   }
-  for (Index k = 0; k < product.k; k += kStreams) {
-    const Index depth = HWY_MIN(kStreams, product.k - k);
-    StreamColumns<kRows, 2>(product, k, depth, 0, pairs, sums);
-    StreamColumns<kRows, 1>(product, k, depth, pairs, whole - pairs, sums + kRows * pairs);
-    for (Index i = k; i < k + depth; ++i) {
-      for (Index j = whole; j < product.n; ++j) {
-        for (Index r = 0; r < kRows; ++r) {
-          product.y[r * product.y_row_stride + j] +=
-              product.a[r * product.a_row_stride + i] * product.b[i * product.k_stride + j];
+  if (whole > pairs) {
+    for (Index k = 0; k < product.k; k += kStreams) {
+      StreamColumns<kRows, 1>(product, k, HWY_MIN(kStreams, product.k - k), pairs, kLanes,
+                              sums + kRows * pairs);
+    }
+  }
+  for (Index j = 0; j < whole; j += kLanes) {
+    const bool paired = j < pairs;
+    const Index width = paired ? kWidth : kLanes;
+    const Index first = paired ? j / kWidth * kWidth : pairs;
+    const T* from = sums + kRows * first + (j - first);
+    for (Index r = 0; r < kRows; ++r, from += width) {
+      T* to = product.y + r * product.y_row_stride + j;
+      if (j + kLanes <= n) {
+        hn::StoreU(hn::LoadU(d, from), d, to);
+      } else {
+        for (Index i = 0; i < n - j; ++i) {
+          to[i] = from[i];
         }
       }
     }
   }
-  const hn::ScalableTag<T> d;
-  for (Index j = 0; j < whole; j += kLanes) {
-    const bool paired = j < pairs;
-    const Index width = paired ? kWidth : kLanes;
-    const Index group = j / width * width;
-    const T* from = sums + kRows * (paired ? group : pairs) + (paired ? j - group : 0);
+  for (Index j = whole; j < n; ++j) {
     for (Index r = 0; r < kRows; ++r) {
-      hn::StoreU(hn::LoadU(d, from + r * width), d, product.y + r * product.y_row_stride + j);
+      T sum = T(0);
+      for (Index k = 0; k < product.k; ++k) {
+        sum += product.a[r * product.a_row_stride + k] * product.b[k * product.k_stride + j];
+      }
+      product.y[r * product.y_row_stride + j] = sum;
     }
   }
 }
@@ -139,6 +170,9 @@ HWY_INLINE void DotColumns(const SkinnyProduct<T>& product, Index row, Index col
       HWY_UNROLL(4)
       for (int c = 0; c < kColumns; ++c) {
         bv[c] = hn::LoadU(d, b + c * b_stride + i + s * kLanes);
+        if (kRows > 1) {
+          __builtin_prefetch(b + c * b_stride + i + s * kLanes + kAhead<T>, 0, 3);
+        }
       }
       HWY_UNROLL(8)
       for (int r = 0; r < kRows; ++r) {
@@ -226,7 +260,7 @@ constexpr std::array<void (*)(const SkinnyProduct<T>&), sizeof...(kRow)> StreamK
 
 template <class T>
 void Skinny(const SkinnyProduct<T>& product) {
-  static constexpr auto kStreamKernels = StreamKernels<T>(std::make_index_sequence<kTileRows>());
+  static constexpr auto kStreamKernels = StreamKernels<T>(std::make_index_sequence<kMostRows>());
   if (product.n_stride == 1 && (product.n > 1 || product.k_stride != 1)) {
     kStreamKernels[static_cast<size_t>(product.m - 1)](product);
   } else {

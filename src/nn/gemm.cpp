@@ -25,6 +25,8 @@ constexpr Index kTaskRowTiles = sizeof(T) == 4 ? 12 : 8;
 constexpr Index kTaskColPanels = 64;
 constexpr Index kLeastRowTiles = 2;
 constexpr Index kLeastColPanels = 4;
+// Elements by which rows that would share a set of the L1 are moved apart.
+constexpr Index kSpread = 16;
 // Panels of B after which a finished part of C gets its activation.
 constexpr Index kFinishPanels = 8;
 // Multiply-adds below which a product stays on the caller's thread.
@@ -145,6 +147,17 @@ void fill_panel(const PanelPacker<T>& packer, Index first, Index count, Index k,
   packer(request);
 }
 
+// Columns [k, k + depth) of all rows to rows `stride` apart.
+template <class T>
+void copy_rows(const MatrixRef<T>& a, Index k, Index depth, T* out, Index stride) {
+  for (Index i = 0; i < a.rows; ++i) {
+    const T* row = a.data + i * a.row_stride + k * a.col_stride;
+    for (Index p = 0; p < depth; ++p) {
+      out[i * stride + p] = row[p * a.col_stride];
+    }
+  }
+}
+
 // How many parts the tiles of C are cut into, by rows and columns. It depends on the shape alone.
 struct Cut {
   Index rows, cols;
@@ -201,10 +214,12 @@ class Product {
     // A is read in place where it is contiguous along K, or hardly reused. Where there is much
     // reuse packing pays; so it does soon where rows lie a multiple of 4 KiB apart and share a set
     // of the L1.
+    // A single tile of such rows is copied apart.
     const bool same_set = a.matrix.row_stride * static_cast<Index>(sizeof(T)) % 4096 == 0;
-    const Index enough = same_set ? 4 : 24;
-    pack_a_ = a.packer != nullptr || (a.packed == nullptr && m_ * n_ * k_ > kSerialWork &&
-                                      col_panels_ >= (a.matrix.col_stride == 1 ? enough : 3));
+    const bool reused = a.packed == nullptr && m_ * n_ * k_ > kSerialWork;
+    const Index enough = a.matrix.col_stride != 1 ? 3 : same_set ? 4 : 24;
+    pack_a_ = a.packer != nullptr || (reused && row_tiles_ > 1 && col_panels_ >= enough);
+    spread_a_ = reused && same_set && row_tiles_ == 1 && m_ > 1 && a.packer == nullptr;
     packs_b_ = b.packer != nullptr || (strided_b && b.matrix.col_stride != 1);
   }
 
@@ -246,8 +261,9 @@ class Product {
     if (b_.packed == nullptr) {
       block.panel = panel.reserve(tiling_.nr * depth_);
     }
-    T* const own_a =
-        pack_a_ ? packed_a.reserve((tiles.end - tiles.begin) * tiling_.mr * depth_) : nullptr;
+    T* const own_a = pack_a_     ? packed_a.reserve((tiles.end - tiles.begin) * tiling_.mr * depth_)
+                     : spread_a_ ? packed_a.reserve(m_ * (depth_ + kSpread))
+                                 : nullptr;
     const Index row = kernels::gemm_tile_begin(m_, row_tiles_, tiles.begin);
     const Index rows = kernels::gemm_tile_begin(m_, row_tiles_, tiles.end) - row;
     const Index group = b_.packer != nullptr ? 1 : kFinishPanels;
@@ -263,6 +279,11 @@ class Product {
         pack_rows(tiles, k, block.k, own_a);
         block.a = own_a;
         block.a_panel_stride = tiling_.mr * block.k;
+      } else if (spread_a_) {
+        block.a = own_a;
+        block.a_row_stride = depth_ + kSpread;
+        block.a_col_stride = 1;
+        copy_rows(a_.matrix, k, block.k, own_a, block.a_row_stride);
       } else {
         block.a = a_.matrix.data + k * a_.matrix.col_stride;
       }
@@ -326,16 +347,19 @@ class Product {
   const GemmOptions<T>& options_;
   GemmTiling tiling_;
   Index m_, n_, k_, row_tiles_, col_panels_, depth_;
-  bool pack_a_, packs_b_;
+  bool pack_a_, spread_a_, packs_b_;
   const T* row_bias_;
   const T* column_bias_;
 };
 
-// Few rows times a matrix with contiguous rows or columns, which is read once. Where its columns
-// are contiguous they are cut into tasks; else K is, and the parts are added in order.
+// Few rows times a matrix with contiguous rows or columns, or a packed one, which is read once.
+// Where its columns are contiguous they are cut into tasks; else K is too, and the parts are added
+// in order.
 template <class T>
-void multiply_skinny(const MatrixRef<T>& a, const MatrixRef<T>& b, const Output<T>& out,
-                     const GemmOptions<T>& options) {
+void multiply_skinny(const MatrixRef<T>& a, const GemmOperand<T>& factor, const Output<T>& out,
+                     const GemmOptions<T>& options, const GemmTiling& tiling) {
+  const MatrixRef<T>& b = factor.matrix;
+  const PackedMatrix<T>* const packed = factor.packed;
   const Index m = a.rows;
   const Index n = b.cols;
   const Index k = a.cols;
@@ -347,28 +371,24 @@ void multiply_skinny(const MatrixRef<T>& a, const MatrixRef<T>& b, const Output<
   // Rows that share a set of the L1 with each other, and with those of B, are copied apart.
   const bool same_set = a.row_stride * static_cast<Index>(sizeof(T)) % 4096 == 0;
   if ((a.col_stride != 1 && k > 1) || (same_set && m > 1 && k > 64)) {
-    product.a_row_stride = k + 16;
-    T* copy = own_a.reserve(m * product.a_row_stride);
-    for (Index i = 0; i < m; ++i) {
-      for (Index p = 0; p < k; ++p) {
-        copy[i * product.a_row_stride + p] = a.data[i * a.row_stride + p * a.col_stride];
-      }
-    }
+    product.a_row_stride = k + kSpread;
+    T* const copy = own_a.reserve(m * product.a_row_stride);
+    copy_rows(a, 0, k, copy, product.a_row_stride);
     product.a = copy;
   }
-  product.k_stride = b.row_stride;
-  product.n_stride = b.col_stride;
+  product.k_stride = packed != nullptr ? tiling.nr : b.row_stride;
+  product.n_stride = packed != nullptr ? 1 : b.col_stride;
 
-  const bool streams = b.col_stride == 1;
-  const Index col_chunk = streams
-                              ? kStreamColumns
-                              : std::max<Index>(12, kStreamChunk / std::max<Index>(1, k) / 12 * 12);
+  const bool streams = product.n_stride == 1;
+  const Index col_chunk =
+      streams ? kStreamColumns : std::max<Index>(12, kStreamChunk / k / 12 * 12);
   const Index col_parts = ceil_div(n, col_chunk);
   const Index rows_wanted =
       std::max(ceil_div(k, kStreamParts), kStreamChunk / std::min(n, col_chunk));
-  const Index k_chunk =
-      streams ? std::max<Index>(1, ceil_div(rows_wanted, 16) * 16) : std::max<Index>(1, k);
-  const Index k_parts = std::max<Index>(1, ceil_div(k, k_chunk));
+  const Index k_chunk = packed != nullptr ? block_depth(k)
+                        : streams         ? ceil_div(rows_wanted, 16) * 16
+                                          : k;
+  const Index k_parts = ceil_div(k, k_chunk);
   const bool plain = k_parts == 1 && out.col_stride == 1 && options.alpha == T(1) &&
                      options.beta == T(0) && options.bias == nullptr;
   T* const y = plain ? out.data : own_y.reserve(k_parts * m * n);
@@ -383,10 +403,15 @@ void multiply_skinny(const MatrixRef<T>& a, const MatrixRef<T>& b, const Output<
       part.n = std::min(col_chunk, n - col);
       part.k = std::min(k_chunk, k - k_begin);
       part.a += k_begin;
-      part.b = b.data + k_begin * b.row_stride + col * b.col_stride;
+      if (packed != nullptr) {
+        part.b = packed->panel_at(col / tiling.nr, k_begin, part.k);
+        part.panel_stride = tiling.nr * part.k;
+      } else {
+        part.b = b.data + k_begin * b.row_stride + col * b.col_stride;
+      }
       part.y = y + t / col_parts * m * n + col;
       part.y_row_stride = y_row_stride;
-      part.sums = streams ? sums.reserve(m * part.n) : nullptr;
+      part.sums = streams ? sums.reserve(m * (part.n + tiling.lanes)) : nullptr;
       kernels::gemm_skinny(part);
     }
   };
@@ -487,10 +512,13 @@ void gemm(const GemmOperand<T>& a, const GemmOperand<T>& b, T* c, Index c_row_st
   check_layout(a, GemmSide::A, tiling.mr);
   check_layout(b, GemmSide::B, tiling.nr);
   const Output<T> out{c, c_row_stride, c_col_stride};
-  const bool contiguous =
-      strided && k > 0 && (b.matrix.col_stride == 1 || b.matrix.row_stride == 1);
-  if (contiguous && (m == 1 || (m <= kSkinnyRows && m <= tiling.mr && n * k > kSkinnyWork))) {
-    multiply_skinny(a.matrix, b.matrix, out, options);
+  const bool streamed =
+      b.packed != nullptr ||
+      (b.matrix.data != nullptr && (b.matrix.col_stride == 1 || b.matrix.row_stride == 1));
+  const bool skinny = m <= std::min(kSkinnyRows, tiling.mr) && k > 0 &&
+                      (n * k > kSkinnyWork || (m == 1 && b.packed == nullptr));
+  if (a.matrix.data != nullptr && streamed && skinny) {
+    multiply_skinny(a.matrix, b, out, options, tiling);
     return;
   }
   // A B that several tasks need is packed once for all: if it must be transposed soon, otherwise
