@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "lamina/core/error.hpp"
+#include "lamina/core/simd.hpp"
 #include "onnx/exceptions.hpp"
 #include "onnx/onnx_file.hpp"
 #include "onnx/operations.hpp"
@@ -93,6 +94,22 @@ std::map<std::string, Tensor> read_tensors(const fs::path& folder, const std::st
   return tensors;
 }
 
+/// In float and double on every SIMD target.
+void expect_outputs(const Call& call, const Operation& operation) {
+  for (const simd::Target target : simd::supported_targets()) {
+    simd::force(target);
+    for (const bool doubles : {false, true}) {
+      SCOPED_TRACE(std::string(simd::to_string(target)) + (doubles ? " double" : " float"));
+      const Results results = doubles ? operation.run_double(call) : operation.run_float(call);
+      ASSERT_GE(results.size(), call.expected.size());
+      for (std::size_t i = 0; i < call.expected.size(); ++i) {
+        EXPECT_EQ(difference(results[i], *call.expected[i], operation.measure), "")
+            << "output " << i;
+      }
+    }
+  }
+}
+
 void run_folder(const fs::path& folder, const Model& model, const Operation& operation) {
   const Node& node = model.nodes[0];
   int data_sets = 0;
@@ -110,15 +127,7 @@ void run_folder(const fs::path& folder, const Model& model, const Operation& ope
     for (const std::string& name : node.outputs) {
       call.expected.push_back(&outputs.at(name));
     }
-    for (const bool doubles : {false, true}) {
-      SCOPED_TRACE(doubles ? "double" : "float");
-      const Results results = doubles ? operation.run_double(call) : operation.run_float(call);
-      ASSERT_GE(results.size(), call.expected.size());
-      for (std::size_t i = 0; i < call.expected.size(); ++i) {
-        EXPECT_EQ(difference(results[i], *call.expected[i], operation.measure), "")
-            << "output " << i;
-      }
-    }
+    expect_outputs(call, operation);
   }
   EXPECT_GT(data_sets, 0);
 }
@@ -174,6 +183,7 @@ TEST(OnnxNodeTests, FoldersOfOurOperationsPass) {
     std::cout << "| " << row.onnx << " | " << row.function << " | " << count.first << " | "
               << count.second << " |\n";
   }
+  simd::reset();
   std::cout << folders.size() << " folders: " << run << " run, " << excepted
             << " of our operations not run, the others have no operation of ours or many nodes\n";
   EXPECT_GT(run, 250);
