@@ -34,8 +34,9 @@ std::string image_line(const View<float>& pixels, Index row) {
 std::vector<std::string> guesses(const View<float>& probabilities) {
   std::vector<Index> order(static_cast<std::size_t>(probabilities.size()));
   std::iota(order.begin(), order.end(), Index{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](Index a, Index b) { return probabilities(a) > probabilities(b); });
+  std::sort(order.begin(), order.end(), [&](Index a, Index b) {
+    return probabilities(a) != probabilities(b) ? probabilities(a) > probabilities(b) : a < b;
+  });
   std::vector<std::string> lines;
   for (std::size_t i = 0; i < 3; ++i) {
     lines.push_back(fmt::format("{}  {:5.1f} %", order[i], 100 * probabilities(order[i])));

@@ -167,10 +167,10 @@ void Module<T>::load_state_dict(const StateDict<T>& state, const LoadOptions& op
                             to_string(entry.var.shape()));
     }
   }
-  for (const auto& [name, array] : state) {
+  for (const auto& given : state) {
     if (std::none_of(entries.begin(), entries.end(),
-                     [&name = name](const NamedVar<T>& entry) { return entry.name == name; })) {
-      append(unexpected, name);
+                     [&given](const NamedVar<T>& entry) { return entry.name == given.first; })) {
+      append(unexpected, given.first);
     }
   }
   std::string complaint;
