@@ -9,9 +9,12 @@ NormPlan plan_axes(const char* name, const Shape& x, const Shape* gamma, const S
         "axes must be from 0 to the rank of x ", x, ", got ", axes);
   if (axes == 0) {
     const Shape* known = gamma != nullptr ? gamma : beta;
-    axes = known != nullptr ? known->rank() : 1;
-    check(axes > 0 && axes <= x.rank(), ErrorKind::DimensionMismatch, name,
-          gamma != nullptr ? "gamma " : "beta ", *known, " does not fit the last axes of x ", x);
+    axes = 1;
+    if (known != nullptr) {
+      axes = known->rank();
+      check(axes > 0 && axes <= x.rank(), ErrorKind::DimensionMismatch, name,
+            gamma != nullptr ? "gamma " : "beta ", *known, " does not fit the last axes of x ", x);
+    }
   }
   NormPlan plan;
   plan.groups = 1;
