@@ -56,7 +56,7 @@ std::vector<PaddingAmount> resolve(const Shape& shape, const std::vector<Padding
   return all;
 }
 
-/// Calls run(outer, padded position, source position) along one axis for all outer indices.
+/// A row-major array around one of its axes.
 struct AxisCut {
   Index outer = 1;  ///< product of the extents before the axis
   Index inner = 1;  ///< and behind it
