@@ -5,8 +5,6 @@ target_compile_features(lamina_build_settings INTERFACE cxx_std_20)
 target_compile_options(lamina_build_settings INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wshadow
   $<$<BOOL:${LAMINA_WERROR}>:-Werror>
-  # conv2d(image, kernel, {1, 1}), the guide's form, leaves the inner braces out.
-  $<$<CXX_COMPILER_ID:Clang>:-Wno-missing-braces>
   # Results must not depend on whether the compiler fuses a multiply and an add.
   -ffp-contract=off
   -fno-math-errno)

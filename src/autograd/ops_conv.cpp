@@ -10,63 +10,42 @@ using autograd::save_if;
 
 namespace {
 
-// The three ranks under one name.
-template <class T>
-Array<T> conv(const View<T>& x, const View<T>& w, const View<T>& b, const Conv1dOptions& o) {
-  return conv1d(x, w, b, o);
-}
-template <class T>
-Array<T> conv(const View<T>& x, const View<T>& w, const View<T>& b, const Conv2dOptions& o) {
-  return conv2d(x, w, b, o);
-}
-template <class T>
-Array<T> conv(const View<T>& x, const View<T>& w, const View<T>& b, const Conv3dOptions& o) {
-  return conv3d(x, w, b, o);
-}
-template <class T>
-Array<T> input_gradient(const View<T>& dy, const View<T>& w, const Shape& s,
-                        const Conv1dOptions& o) {
-  return conv1d_backward_input(dy, w, s, o);
-}
-template <class T>
-Array<T> input_gradient(const View<T>& dy, const View<T>& w, const Shape& s,
-                        const Conv2dOptions& o) {
-  return conv2d_backward_input(dy, w, s, o);
-}
-template <class T>
-Array<T> input_gradient(const View<T>& dy, const View<T>& w, const Shape& s,
-                        const Conv3dOptions& o) {
-  return conv3d_backward_input(dy, w, s, o);
-}
-template <class T>
-Array<T> weight_gradient(const View<T>& dy, const View<T>& x, const Shape& s,
-                         const Conv1dOptions& o) {
-  return conv1d_backward_weight(dy, x, s, o);
-}
-template <class T>
-Array<T> weight_gradient(const View<T>& dy, const View<T>& x, const Shape& s,
-                         const Conv2dOptions& o) {
-  return conv2d_backward_weight(dy, x, s, o);
-}
-template <class T>
-Array<T> weight_gradient(const View<T>& dy, const View<T>& x, const Shape& s,
-                         const Conv3dOptions& o) {
-  return conv3d_backward_weight(dy, x, s, o);
-}
+// Each operation and its gradients under one name.
+#define LAMINA_CONV_FUNCTIONS(F, Options)                                                          \
+  template <class T>                                                                               \
+  Array<T> conv(const View<T>& x, const View<T>& w, const View<T>& b, const Options& o) {          \
+    return F(x, w, b, o);                                                                          \
+  }                                                                                                \
+  template <class T>                                                                               \
+  Array<T> input_gradient(const View<T>& dy, const View<T>& w, const Shape& s, const Options& o) { \
+    return F##_backward_input(dy, w, s, o);                                                        \
+  }                                                                                                \
+  template <class T>                                                                               \
+  Array<T> weight_gradient(const View<T>& dy, const View<T>& x, const Shape& s,                    \
+                           const Options& o) {                                                     \
+    return F##_backward_weight(dy, x, s, o);                                                       \
+  }
+LAMINA_CONV_FUNCTIONS(conv1d, Conv1dOptions)
+LAMINA_CONV_FUNCTIONS(conv2d, Conv2dOptions)
+LAMINA_CONV_FUNCTIONS(conv3d, Conv3dOptions)
+LAMINA_CONV_FUNCTIONS(conv_transpose1d, ConvTranspose1dOptions)
+LAMINA_CONV_FUNCTIONS(conv_transpose2d, ConvTranspose2dOptions)
+LAMINA_CONV_FUNCTIONS(conv_transpose3d, ConvTranspose3dOptions)
+#undef LAMINA_CONV_FUNCTIONS
 
 /// Sum over all but the channels, for a batch, a sample or a single map.
-template <class T, int Rank>
-Array<T> bias_gradient(const View<T>& dy, const ConvOptions<Rank>& options) {
+template <class T>
+Array<T> bias_gradient(const View<T>& dy, int rank, DataFormat format) {
   View<T> batch = dy;
-  if (dy.rank() == Rank) batch = batch.expand_dims(options.format == DataFormat::NCHW ? 0 : Rank);
-  if (batch.rank() == Rank + 1) batch = batch.expand_dims(0);
-  return conv_backward_bias(batch, options.format);
+  if (dy.rank() == rank) batch = batch.expand_dims(format == DataFormat::NCHW ? 0 : rank);
+  if (batch.rank() == rank + 1) batch = batch.expand_dims(0);
+  return conv_backward_bias(batch, format);
 }
 
-template <class T, int Rank>
+template <class T, int Rank, template <int> class Options>
 Var<T> record(const Var<T>& x, const Var<T>& weight, const Var<T>& bias,
-              const ConvOptions<Rank>& options, const char* name) {
-  ConvOptions<Rank> sum_only = options;
+              const Options<Rank>& options, const char* name) {
+  Options<Rank> sum_only = options;
   sum_only.activation = Activation::Identity;
   sum_only.activation_params = {};
   const Var<T> sum = make_var(
@@ -83,7 +62,7 @@ Var<T> record(const Var<T>& x, const Var<T>& weight, const Var<T>& bias,
           gradients.add(1, weight_gradient<T>(dy, saved_x->value(), gradients.shape(1), sum_only));
         }
         if (gradients.wants(2)) {
-          gradients.add(2, bias_gradient<T, Rank>(dy, sum_only));
+          gradients.add(2, bias_gradient<T>(dy, Rank, sum_only.format));
         }
       },
       name);
@@ -109,13 +88,38 @@ Var<T> conv3d(const Var<T>& x, const Var<std::type_identity_t<T>>& weight,
   return record<T, 3>(x, weight, bias, options, "conv3d");
 }
 
-#define LAMINA_INSTANTIATE(T)                                                          \
-  template LAMINA_EXPORT Var<T> conv1d<T>(const Var<T>&, const Var<T>&, const Var<T>&, \
-                                          const Conv1dOptions&);                       \
-  template LAMINA_EXPORT Var<T> conv2d<T>(const Var<T>&, const Var<T>&, const Var<T>&, \
-                                          const Conv2dOptions&);                       \
-  template LAMINA_EXPORT Var<T> conv3d<T>(const Var<T>&, const Var<T>&, const Var<T>&, \
-                                          const Conv3dOptions&);
+template <class T>
+Var<T> conv_transpose1d(const Var<T>& x, const Var<std::type_identity_t<T>>& weight,
+                        const Var<std::type_identity_t<T>>& bias,
+                        const ConvTranspose1dOptions& options) {
+  return record<T, 1>(x, weight, bias, options, "conv_transpose1d");
+}
+template <class T>
+Var<T> conv_transpose2d(const Var<T>& x, const Var<std::type_identity_t<T>>& weight,
+                        const Var<std::type_identity_t<T>>& bias,
+                        const ConvTranspose2dOptions& options) {
+  return record<T, 2>(x, weight, bias, options, "conv_transpose2d");
+}
+template <class T>
+Var<T> conv_transpose3d(const Var<T>& x, const Var<std::type_identity_t<T>>& weight,
+                        const Var<std::type_identity_t<T>>& bias,
+                        const ConvTranspose3dOptions& options) {
+  return record<T, 3>(x, weight, bias, options, "conv_transpose3d");
+}
+
+#define LAMINA_INSTANTIATE(T)                                                                    \
+  template LAMINA_EXPORT Var<T> conv1d<T>(const Var<T>&, const Var<T>&, const Var<T>&,           \
+                                          const Conv1dOptions&);                                 \
+  template LAMINA_EXPORT Var<T> conv2d<T>(const Var<T>&, const Var<T>&, const Var<T>&,           \
+                                          const Conv2dOptions&);                                 \
+  template LAMINA_EXPORT Var<T> conv3d<T>(const Var<T>&, const Var<T>&, const Var<T>&,           \
+                                          const Conv3dOptions&);                                 \
+  template LAMINA_EXPORT Var<T> conv_transpose1d<T>(const Var<T>&, const Var<T>&, const Var<T>&, \
+                                                    const ConvTranspose1dOptions&);              \
+  template LAMINA_EXPORT Var<T> conv_transpose2d<T>(const Var<T>&, const Var<T>&, const Var<T>&, \
+                                                    const ConvTranspose2dOptions&);              \
+  template LAMINA_EXPORT Var<T> conv_transpose3d<T>(const Var<T>&, const Var<T>&, const Var<T>&, \
+                                                    const ConvTranspose3dOptions&);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)
 

@@ -3,58 +3,24 @@
 #include <string>
 #include <vector>
 
-#include "kernels/activation.hpp"
 #include "lamina/nn/reduction.hpp"
-#include "nn/activation_params.hpp"
-#include "nn/conv_core.hpp"
+#include "nn/conv_arguments.hpp"
 #include "nn/layout.hpp"
 
 namespace lamina::nn {
 
 namespace {
 
+using detail::channel_axis;
+using detail::check_bias;
 using detail::ConvImage;
 using detail::ConvShape;
-
-/// How the axes of an argument map to (N, C, D, H, W).
-enum class Form : std::uint8_t { Map, Sample, Batch };
-
-Form form_of(const Shape& x, int rank, std::string_view operation) {
-  check(x.rank() >= rank && x.rank() <= rank + 2, ErrorKind::DimensionMismatch, operation,
-        "x must have rank ", rank, " (a single map), ", rank + 1, " (a sample) or ", rank + 2,
-        " (a batch), got shape ", x);
-  return static_cast<Form>(x.rank() - rank);
-}
-
-/// Image strides of a view of form and format; absent axes have extent 1.
-template <class T>
-ConvImage<const T> image_of(const View<T>& x, Form form, DataFormat format, int rank) {
-  ConvImage<const T> image{x.data(), 0, 0, {0, 0, 0}};
-  const Strides& strides = x.strides();
-  const bool last = format == DataFormat::NHWC && form != Form::Map;
-  int axis = 0;
-  if (form == Form::Batch) image.image_stride = strides[axis++];
-  if (form != Form::Map) image.channel_stride = last ? strides[x.rank() - 1] : strides[axis++];
-  for (int i = 0; i < rank; ++i) {
-    image.strides[static_cast<std::size_t>(3 - rank + i)] = strides[axis + i];
-  }
-  return image;
-}
-
-template <class T>
-ConvImage<T> mutable_image_of(const MutView<T>& x, Form form, DataFormat format, int rank) {
-  const ConvImage<const T> image = image_of<T>(x, form, format, rank);
-  return {x.data(), image.image_stride, image.channel_stride, image.strides};
-}
-
-int spatial_axis(Form form, DataFormat format, int i) {
-  const int first = form == Form::Batch ? 1 : 0;
-  return first + (form != Form::Map && format == DataFormat::NCHW ? 1 : 0) + i;
-}
-
-int channel_axis(const Shape& shape, Form form, DataFormat format) {
-  return format == DataFormat::NHWC ? shape.rank() - 1 : (form == Form::Batch ? 1 : 0);
-}
+using detail::Form;
+using detail::form_of;
+using detail::FusedActivation;
+using detail::image_of;
+using detail::mutable_image_of;
+using detail::spatial_axis;
 
 /// What a call amounts to: the problem, and the shape of its result.
 struct Plan {
@@ -128,29 +94,6 @@ Plan make_plan(const Shape& x, const Shape& weight, const ConvOptions<Rank>& opt
   return plan;
 }
 
-template <class T>
-void check_bias(ViewArg<T> bias, const ConvShape& problem, std::string_view operation) {
-  if (!bias.defined()) return;
-  check(bias.rank() == 1 && bias.shape()[0] == problem.out_channels, ErrorKind::DimensionMismatch,
-        operation, "bias must have shape (", problem.out_channels, ",), got ", bias.shape());
-}
-
-/// The activation as gemm applies it to finished elements.
-template <class T>
-struct FusedActivation {
-  Activation kind;
-  detail::ActivationNumbers numbers;
-
-  static void apply(T* values, Index n, const void* params) {
-    const auto& self = *static_cast<const FusedActivation*>(params);
-    kernels::activation_forward(self.kind, values, values, n, self.numbers.a, self.numbers.b);
-  }
-  [[nodiscard]] detail::GemmFinish<T> finish() const {
-    if (kind == Activation::Identity) return {};
-    return {&FusedActivation::apply, this};
-  }
-};
-
 template <int Rank>
 constexpr std::string_view name() {
   return Rank == 1 ? "conv1d" : Rank == 2 ? "conv2d" : "conv3d";
@@ -159,10 +102,7 @@ constexpr std::string_view name() {
 template <class T, int Rank>
 void run_forward(const Plan& plan, const View<T>& x, const View<T>& weight, const View<T>& bias,
                  const MutView<T>& out, const ConvOptions<Rank>& options) {
-  detail::check_activation(options.activation);
-  const FusedActivation<T> fused{
-      options.activation,
-      detail::resolve_activation<T>(options.activation, options.activation_params, name<Rank>())};
+  const FusedActivation<T> fused(options.activation, options.activation_params, name<Rank>());
   const lamina::detail::Packed<T> weights(weight);
   const lamina::detail::Packed<T> biases(bias.defined() ? bias : View<T>(nullptr, Shape{0}));
   Array<T> padded;
@@ -186,7 +126,7 @@ void forward_into(const View<T>& x, const View<T>& weight, const View<T>& bias,
   detail::check_defined(weight, operation, "weight");
   detail::check_defined(out, operation, "out");
   const Plan plan = make_plan(x.shape(), weight.shape(), options, operation);
-  check_bias<T>(bias, plan.problem, operation);
+  check_bias<T>(bias, plan.problem.out_channels, operation);
   check(out.shape() == plan.out, ErrorKind::DimensionMismatch, operation, "out must have shape ",
         plan.out, ", got ", out.shape());
   detail::check_writable(out, operation, "out");
@@ -210,7 +150,7 @@ Array<T> forward(const View<T>& x, const View<T>& weight, const View<T>& bias,
   detail::check_defined(x, operation, "x");
   detail::check_defined(weight, operation, "weight");
   const Plan plan = make_plan(x.shape(), weight.shape(), options, operation);
-  check_bias<T>(bias, plan.problem, operation);
+  check_bias<T>(bias, plan.problem.out_channels, operation);
   Array<T> out = Array<T>::empty(plan.out);
   run_forward<T>(plan, x, weight, bias, out, options);
   return out;
@@ -333,9 +273,8 @@ Array<T> separable_conv2d(const View<T>& x, ViewArg<T> depthwise, ViewArg<T> poi
 }
 
 template <class T>
-Array<T> conv2d_batched(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias,
-                        std::array<Index, 2> stride, std::array<Index, 2> padding,
-                        std::array<Index, 2> dilation) {
+Array<T> conv2d_batched(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias, PerAxis<2> stride,
+                        PerAxis<2> padding, PerAxis<2> dilation) {
   (void)x.template dims<4>("conv2d_batched");
   return conv2d(x, weight, bias,
                 {.stride = stride,
@@ -344,16 +283,16 @@ Array<T> conv2d_batched(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias,
 }
 
 template <class T>
-Array<T> depthwise_conv2d_batched(const View<T>& x, ViewArg<T> weight, std::array<Index, 2> stride,
-                                  std::array<Index, 2> padding) {
+Array<T> depthwise_conv2d_batched(const View<T>& x, ViewArg<T> weight, PerAxis<2> stride,
+                                  PerAxis<2> padding) {
   (void)x.template dims<4>("depthwise_conv2d_batched");
   return depthwise_conv2d(
       x, weight, {.stride = stride, .padding = PaddingMode::symmetric(padding[0], padding[1])});
 }
 
 template <class T>
-Array<T> grouped_conv2d(const View<T>& x, ViewArg<T> weight, Index groups,
-                        std::array<Index, 2> stride, std::array<Index, 2> padding) {
+Array<T> grouped_conv2d(const View<T>& x, ViewArg<T> weight, Index groups, PerAxis<2> stride,
+                        PerAxis<2> padding) {
   return conv2d(x, weight,
                 {.stride = stride,
                  .padding = PaddingMode::symmetric(padding[0], padding[1]),
@@ -412,21 +351,20 @@ Array<T> conv_backward_bias(const View<T>& dy, DataFormat format) {
                                                         const Options&);                           \
   template LAMINA_EXPORT Array<T> F##_backward_weight<T>(const View<T>&, ViewArg<T>, const Shape&, \
                                                          const Options&);
-#define LAMINA_INSTANTIATE(T)                                                                    \
-  LAMINA_INSTANTIATE_RANK(T, conv1d, Conv1dOptions)                                              \
-  LAMINA_INSTANTIATE_RANK(T, conv2d, Conv2dOptions)                                              \
-  LAMINA_INSTANTIATE_RANK(T, conv3d, Conv3dOptions)                                              \
-  template LAMINA_EXPORT Array<T> depthwise_conv2d<T>(const View<T>&, ViewArg<T>, ViewArg<T>,    \
-                                                      const Conv2dOptions&);                     \
-  template LAMINA_EXPORT Array<T> separable_conv2d<T>(const View<T>&, ViewArg<T>, ViewArg<T>,    \
-                                                      ViewArg<T>, const Conv2dOptions&);         \
-  template LAMINA_EXPORT Array<T> conv2d_batched<T>(const View<T>&, ViewArg<T>, ViewArg<T>,      \
-                                                    std::array<Index, 2>, std::array<Index, 2>,  \
-                                                    std::array<Index, 2>);                       \
-  template LAMINA_EXPORT Array<T> depthwise_conv2d_batched<T>(                                   \
-      const View<T>&, ViewArg<T>, std::array<Index, 2>, std::array<Index, 2>);                   \
-  template LAMINA_EXPORT Array<T> grouped_conv2d<T>(const View<T>&, ViewArg<T>, Index,           \
-                                                    std::array<Index, 2>, std::array<Index, 2>); \
+#define LAMINA_INSTANTIATE(T)                                                                      \
+  LAMINA_INSTANTIATE_RANK(T, conv1d, Conv1dOptions)                                                \
+  LAMINA_INSTANTIATE_RANK(T, conv2d, Conv2dOptions)                                                \
+  LAMINA_INSTANTIATE_RANK(T, conv3d, Conv3dOptions)                                                \
+  template LAMINA_EXPORT Array<T> depthwise_conv2d<T>(const View<T>&, ViewArg<T>, ViewArg<T>,      \
+                                                      const Conv2dOptions&);                       \
+  template LAMINA_EXPORT Array<T> separable_conv2d<T>(const View<T>&, ViewArg<T>, ViewArg<T>,      \
+                                                      ViewArg<T>, const Conv2dOptions&);           \
+  template LAMINA_EXPORT Array<T> conv2d_batched<T>(const View<T>&, ViewArg<T>, ViewArg<T>,        \
+                                                    PerAxis<2>, PerAxis<2>, PerAxis<2>);           \
+  template LAMINA_EXPORT Array<T> depthwise_conv2d_batched<T>(const View<T>&, ViewArg<T>,          \
+                                                              PerAxis<2>, PerAxis<2>);             \
+  template LAMINA_EXPORT Array<T> grouped_conv2d<T>(const View<T>&, ViewArg<T>, Index, PerAxis<2>, \
+                                                    PerAxis<2>);                                   \
   template LAMINA_EXPORT Array<T> conv_backward_bias<T>(const View<T>&, DataFormat);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)

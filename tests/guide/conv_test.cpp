@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "guide/near.hpp"
+#include "lamina/nn/conv_transpose.hpp"
 
 // The guide's chapter "Convolution Operations". All values are small integers: exact.
 
@@ -78,6 +79,15 @@ TEST(GuideConv, BatchesAndGroups) {
   EXPECT_EQ(nn::grouped_conv2d(Array<double>::ones({1, 4, 3, 3}), Array<double>::ones({4, 2, 2, 2}),
                                2, {1, 1}, {0, 0}),
             Array<double>::full({1, 4, 2, 2}, 8));
+}
+
+TEST(GuideConv, Transposed) {
+  const Array<double> x = Array<double>{{1, 2}, {3, 4}}.reshape({1, 1, 2, 2}).copy();
+  const Array<double> weight = Array<double>::ones({1, 1, 2, 2});
+  const Array<double> y =
+      nn::conv_transpose2d_batched(x, weight, View<double>(), {1, 1}, {0, 0}, {0, 0}, {1, 1});
+  ASSERT_EQ(y.shape(), Shape({1, 1, 3, 3}));
+  EXPECT_EQ(y.view().reshape({3, 3}), (Array<double>{{1, 3, 2}, {4, 10, 6}, {3, 7, 4}}));
 }
 
 }  // namespace

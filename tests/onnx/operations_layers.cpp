@@ -1,4 +1,5 @@
 #include "lamina/nn/conv.hpp"
+#include "lamina/nn/conv_transpose.hpp"
 #include "lamina/nn/dropout.hpp"
 #include "lamina/nn/embedding.hpp"
 #include "lamina/nn/normalization.hpp"
@@ -20,9 +21,9 @@ std::array<Index, Rank> per_axis(const Call& call, std::string_view name) {
 }
 
 /// Stride, dilation, groups and explicit padding, which Conv and ConvTranspose have in common.
-template <int Rank>
-nn::ConvOptions<Rank> conv_options(const Call& call, const std::array<PaddingAmount, 3>& amounts) {
-  nn::ConvOptions<Rank> options;
+template <class Options, int Rank>
+Options conv_options(const Call& call, const std::array<PaddingAmount, 3>& amounts) {
+  Options options;
   options.stride = per_axis<Rank>(call, "strides");
   options.dilation = per_axis<Rank>(call, "dilations");
   options.groups = call.integer("group", 1);
@@ -65,7 +66,7 @@ Array<T> run_conv(const Call& call) {
   const Array<T> bias_file = call.has(2) ? call.in<T>(2) : Array<T>();
   const View<T> bias = call.has(2) ? bias_file.view() : View<T>();
   const std::string_view automatic = call.text("auto_pad", "NOTSET");
-  nn::ConvOptions<Rank> options = conv_options<Rank>(
+  auto options = conv_options<nn::ConvOptions<Rank>, Rank>(
       call, automatic == "SAME_LOWER" ? same_padding<Rank>(call, x.shape(), weight.shape())
                                       : explicit_padding<Rank>(call));
   if (automatic == "SAME_UPPER") {
@@ -80,13 +81,13 @@ Array<T> run_conv(const Call& call) {
   }
 }
 
-/// Transposed convolution is the gradient of the convolution that goes from its output to its
-/// input.
+/// A wanted extent is made of padding, or of output_padding where it is more than there is.
 template <int Rank, class T>
 Array<T> run_conv_transpose(const Call& call) {
   const Array<T> x = call.in<T>(0);
   const Array<T> weight = call.in<T>(1);
-  check(!call.has(2), ErrorKind::Unsupported, "ConvTranspose", "a bias");
+  const Array<T> bias_file = call.has(2) ? call.in<T>(2) : Array<T>();
+  const View<T> bias = call.has(2) ? bias_file.view() : View<T>();
   std::array<PaddingAmount, 3> amounts = explicit_padding<Rank>(call);
   const std::array<Index, Rank> stride = per_axis<Rank>(call, "strides");
   const std::array<Index, Rank> dilation = per_axis<Rank>(call, "dilations");
@@ -94,29 +95,28 @@ Array<T> run_conv_transpose(const Call& call) {
   const std::vector<Index> extra = call.integers("output_padding");
   const std::string_view automatic = call.text("auto_pad", "NOTSET");
   const bool same = automatic != "NOTSET";
-  Shape shape{x.shape()[0], weight.shape()[1] * call.integer("group", 1)};
+  std::array<Index, Rank> output_padding{};
   for (int axis = 0; axis < Rank; ++axis) {
     const auto i = static_cast<std::size_t>(axis);
-    const Index full = stride[i] * (x.shape()[axis + 2] - 1) + (extra.empty() ? 0 : extra.at(i)) +
+    output_padding.at(i) = extra.empty() ? 0 : extra.at(i);
+    if (!same && wanted.empty()) continue;
+    const Index full = stride[i] * (x.shape()[axis + 2] - 1) + output_padding[i] +
                        (weight.shape()[axis + 2] - 1) * dilation[i] + 1;
-    if (same || !wanted.empty()) {
-      const Index extent = same ? x.shape()[axis + 2] * stride[i] : wanted.at(i);
-      const Index total = std::max<Index>(full - extent, 0);
-      const Index lesser = total / 2;
-      amounts[i] = automatic == "SAME_UPPER" ? PaddingAmount{lesser, total - lesser}
-                                             : PaddingAmount{total - lesser, lesser};
-      shape.push_back(extent);
-    } else {
-      shape.push_back(full - amounts[i].before - amounts[i].behind);
-    }
+    const Index extent = same ? x.shape()[axis + 2] * stride[i] : wanted.at(i);
+    output_padding[i] += std::max<Index>(extent - full, 0);
+    const Index total = std::max<Index>(full - extent, 0);
+    const Index lesser = total / 2;
+    amounts[i] = automatic == "SAME_UPPER" ? PaddingAmount{lesser, total - lesser}
+                                           : PaddingAmount{total - lesser, lesser};
   }
-  const nn::ConvOptions<Rank> options = conv_options<Rank>(call, amounts);
+  auto options = conv_options<nn::ConvTransposeOptions<Rank>, Rank>(call, amounts);
+  options.output_padding = output_padding;
   if constexpr (Rank == 1) {
-    return nn::conv1d_backward_input(x, weight, shape, options);
+    return nn::conv_transpose1d(x, weight, bias, options);
   } else if constexpr (Rank == 2) {
-    return nn::conv2d_backward_input(x, weight, shape, options);
+    return nn::conv_transpose2d(x, weight, bias, options);
   } else {
-    return nn::conv3d_backward_input(x, weight, shape, options);
+    return nn::conv_transpose3d(x, weight, bias, options);
   }
 }
 
@@ -254,8 +254,8 @@ void define_layers(std::vector<Operation>& table) {
          [](auto t, const Call& call) -> Results {
            return {result(by_rank<decltype(t)>(call, false))};
          });
-  define(table, "ConvTranspose", "conv1d_backward_input, conv2d_.., conv3d_..", Measure::Largest,
-         [](auto t, const Call& call) -> Results {
+  define(table, "ConvTranspose", "conv_transpose1d, conv_transpose2d, conv_transpose3d",
+         Measure::Largest, [](auto t, const Call& call) -> Results {
            return {result(by_rank<decltype(t)>(call, true))};
          });
   define(table, "BatchNormalization", "batch_norm_inference, batch_norm_training", Measure::Largest,

@@ -2,8 +2,10 @@
 
 #include "lamina/autograd/var.hpp"
 #include "lamina/nn/conv.hpp"
+#include "lamina/nn/conv_transpose.hpp"
 
-// Convolution of variables: the functions of nn/conv.hpp, recorded. Gradients for x, weight and
+// Convolution of variables: the functions of nn/conv.hpp and
+// nn/conv_transpose.hpp, recorded. Gradients for x, weight and
 // bias; an undefined bias is none. Shapes, options, errors and numerics as for arrays.
 
 namespace lamina::nn {
@@ -20,5 +22,18 @@ template <class T>
 [[nodiscard]] Var<T> conv3d(const Var<T>& x, const Var<std::type_identity_t<T>>& weight,
                             const Var<std::type_identity_t<T>>& bias = {},
                             const Conv3dOptions& options = {});
+
+template <class T>
+[[nodiscard]] Var<T> conv_transpose1d(const Var<T>& x, const Var<std::type_identity_t<T>>& weight,
+                                      const Var<std::type_identity_t<T>>& bias = {},
+                                      const ConvTranspose1dOptions& options = {});
+template <class T>
+[[nodiscard]] Var<T> conv_transpose2d(const Var<T>& x, const Var<std::type_identity_t<T>>& weight,
+                                      const Var<std::type_identity_t<T>>& bias = {},
+                                      const ConvTranspose2dOptions& options = {});
+template <class T>
+[[nodiscard]] Var<T> conv_transpose3d(const Var<T>& x, const Var<std::type_identity_t<T>>& weight,
+                                      const Var<std::type_identity_t<T>>& bias = {},
+                                      const ConvTranspose3dOptions& options = {});
 
 }  // namespace lamina::nn

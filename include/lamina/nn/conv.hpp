@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 
 #include "lamina/core/array.hpp"
@@ -32,9 +31,10 @@ namespace lamina::nn {
 
 template <int Rank>
 struct ConvOptions {
-  std::array<Index, static_cast<std::size_t>(Rank)> stride = detail::ones<Rank>();
+  [[no_unique_address]] lamina::detail::ByName by_name = lamina::detail::ByName();
+  PerAxis<Rank> stride = 1;
   PaddingMode padding = {};
-  std::array<Index, static_cast<std::size_t>(Rank)> dilation = detail::ones<Rank>();
+  PerAxis<Rank> dilation = 1;
   Index groups = 1;
   DataFormat format = DataFormat::NCHW;
   PaddingValue padding_value = PaddingValue::Zero;
@@ -60,8 +60,8 @@ template <class T>
 }
 /// The guide's form: stride alone.
 template <class T>
-[[nodiscard]] Array<T> conv1d(const View<T>& x, ViewArg<T> weight, Index stride) {
-  return conv1d(x, weight, View<T>(), {.stride = {stride}});
+[[nodiscard]] Array<T> conv1d(const View<T>& x, ViewArg<T> weight, PerAxis<1> stride) {
+  return conv1d(x, weight, View<T>(), {.stride = stride});
 }
 
 /// Convolution of images: x (N, C, H, W), (C, H, W) or (H, W). Gradients: conv2d_backward_input,
@@ -78,6 +78,11 @@ template <class T>
                               const Conv2dOptions& options = {}) {
   return conv2d(x, weight, View<T>(), options);
 }
+/// The guide's form: strides of height and width alone.
+template <class T>
+[[nodiscard]] Array<T> conv2d(const View<T>& x, ViewArg<T> weight, PerAxis<2> stride) {
+  return conv2d(x, weight, View<T>(), {.stride = stride});
+}
 
 /// Convolution of volumes: x (N, C, D, H, W), (C, D, H, W) or (D, H, W). Gradients:
 /// conv3d_backward_input, _weight, _bias. Same as torch.nn.functional.conv3d, ONNX Conv.
@@ -92,13 +97,17 @@ template <class T>
                               const Conv3dOptions& options = {}) {
   return conv3d(x, weight, View<T>(), options);
 }
+template <class T>
+[[nodiscard]] Array<T> conv3d(const View<T>& x, ViewArg<T> weight, PerAxis<3> stride) {
+  return conv3d(x, weight, View<T>(), {.stride = stride});
+}
 
 // ---------------------------------------------------------------- the guide's other names
 
 /// conv2d with the same padding on all four sides. Same as NumRS2 conv2d_with_padding.
 template <class T>
-[[nodiscard]] Array<T> conv2d_with_padding(const View<T>& x, ViewArg<T> weight,
-                                           std::array<Index, 2> stride, Index padding) {
+[[nodiscard]] Array<T> conv2d_with_padding(const View<T>& x, ViewArg<T> weight, PerAxis<2> stride,
+                                           Index padding) {
   return conv2d(x, weight, {.stride = stride, .padding = padding});
 }
 /// Each channel with kernels of its own: weight (C * multiplier, 1, R, S), options.groups is set to
@@ -112,6 +121,11 @@ template <class T>
                                         const Conv2dOptions& options = {}) {
   return depthwise_conv2d(x, weight, View<T>(), options);
 }
+/// The guide's form: strides alone.
+template <class T>
+[[nodiscard]] Array<T> depthwise_conv2d(const View<T>& x, ViewArg<T> weight, PerAxis<2> stride) {
+  return depthwise_conv2d(x, weight, View<T>(), {.stride = stride});
+}
 /// depthwise_conv2d, then a 1 x 1 convolution with `pointwise` (O, C * multiplier, 1, 1) and bias.
 template <class T>
 [[nodiscard]] Array<T> separable_conv2d(const View<T>& x, ViewArg<T> depthwise,
@@ -121,17 +135,15 @@ template <class T>
 /// conv2d_batched.
 template <class T>
 [[nodiscard]] Array<T> conv2d_batched(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias,
-                                      std::array<Index, 2> stride, std::array<Index, 2> padding,
-                                      std::array<Index, 2> dilation);
+                                      PerAxis<2> stride, PerAxis<2> padding, PerAxis<2> dilation);
 /// depthwise_conv2d on (N, C, H, W). Same as NumRS2 depthwise_conv2d_batched.
 template <class T>
 [[nodiscard]] Array<T> depthwise_conv2d_batched(const View<T>& x, ViewArg<T> weight,
-                                                std::array<Index, 2> stride,
-                                                std::array<Index, 2> padding);
+                                                PerAxis<2> stride, PerAxis<2> padding);
 /// conv2d in groups. Same as NumRS2 grouped_conv2d.
 template <class T>
 [[nodiscard]] Array<T> grouped_conv2d(const View<T>& x, ViewArg<T> weight, Index groups,
-                                      std::array<Index, 2> stride, std::array<Index, 2> padding);
+                                      PerAxis<2> stride, PerAxis<2> padding);
 
 // ---------------------------------------------------------------- gradients
 //

@@ -12,15 +12,6 @@ namespace lamina::nn {
 /// repeated), the edge element again and again, or the image itself as if it were a torus.
 enum class PaddingValue : std::uint8_t { Zero, Reflect, Replicate, Circular };
 
-namespace detail {
-template <int Rank>
-[[nodiscard]] constexpr std::array<Index, static_cast<std::size_t>(Rank)> ones() noexcept {
-  std::array<Index, static_cast<std::size_t>(Rank)> all{};
-  all.fill(1);
-  return all;
-}
-}  // namespace detail
-
 /// Makes an array larger at its edges.
 ///
 ///   out[i + before] = x[source(i)]   with source as PaddingValue says, zero where there is none

@@ -26,6 +26,42 @@ enum class DataFormat : std::uint8_t { NCHW, NHWC };
   return format == DataFormat::NCHW ? "NCHW" : "NHWC";
 }
 
+/// One number for each of `Rank` spatial axes, the first axis first: strides, dilations, kernel
+/// extents. `2` is the same for all axes, `{2, 1}` is height and width.
+template <int Rank>
+class PerAxis {
+ public:
+  static constexpr std::size_t kRank = static_cast<std::size_t>(Rank);
+
+  constexpr PerAxis(Index all) noexcept { values_.fill(all); }  // NOLINT: implicit
+  constexpr PerAxis(Index first, Index second) noexcept requires(Rank == 2)
+      : values_{first, second} {}
+  constexpr PerAxis(Index first, Index second, Index third) noexcept requires(Rank == 3)
+      : values_{first, second, third} {}
+  constexpr PerAxis(const std::array<Index, kRank>& values) noexcept  // NOLINT: implicit
+      : values_(values) {}
+
+  [[nodiscard]] constexpr Index operator[](std::size_t axis) const noexcept {
+    return values_[axis];
+  }
+  [[nodiscard]] constexpr Index& operator[](std::size_t axis) noexcept { return values_[axis]; }
+  [[nodiscard]] constexpr auto begin() const noexcept { return values_.begin(); }
+  [[nodiscard]] constexpr auto end() const noexcept { return values_.end(); }
+  friend constexpr bool operator==(const PerAxis&, const PerAxis&) = default;
+
+ private:
+  std::array<Index, kRank> values_{};
+};
+
+namespace detail {
+/// First member of options that are given by name only: without it {1, 1} would silently be taken
+/// for the first two of them.
+struct ByName {
+  explicit constexpr ByName() noexcept = default;
+  friend constexpr bool operator==(const ByName&, const ByName&) = default;
+};
+}  // namespace detail
+
 /// Elements added before and behind one axis.
 struct PaddingAmount {
   Index before = 0;
