@@ -29,6 +29,23 @@ Array<T> count_ties(const View<T>& x, const ReduceAxes& axes, const View<T>& y, 
   return ties;
 }
 
+/// What rounding the means b left: the mean over each output of x - b.
+template <class T>
+Array<T> mean_errors(const View<T>& x, const ReduceAxes& axes, const View<T>& b) {
+  Array<T> errors = Array<T>::empty(axes.kept);
+  ReduceAxes plain = axes;
+  plain.keepdims = false;
+  const ReduceBlocks<T> blocks(x, axes.reduced, plain.strides_in_x(errors.strides()));
+  const auto n = static_cast<double>(axes.size);
+  run_reduction(
+      blocks, ReduceStep::SumCentered, false, ReduceStep::SumCentered, b.data(),
+      [](const Reduced&) { return T(0); },
+      [&](Index offset, const Reduced& reduced, T) {
+        errors.data()[offset] = static_cast<T>(reduced.first / n);
+      });
+  return errors;
+}
+
 /// dx = step(x, a, b), all row-major; a and b have one number an output.
 template <class T>
 void spread(SpreadStep step, const Shape& shape, const ReduceAxes& axes, const T* x, const T* a,
@@ -162,6 +179,7 @@ Array<T> reduce_backward(Reduction kind, const View<T>& dy, const Shape& shape, 
       a.data()[i] = by.data()[i] == T(0) ? T(0) : a.data()[i] / by.data()[i];
     }
   };
+  Array<T> shift;  // taken off dx at the end
   switch (kind) {
     case Reduction::Sum:
     case Reduction::Prod:
@@ -189,6 +207,10 @@ Array<T> reduce_backward(Reduction kind, const View<T>& dy, const Shape& shape, 
       if (kind == Reduction::Stddev) {
         divide_a(result);
       }
+      shift = mean_errors<T>(source, axes, b);
+      for (Index i = 0; i < a.size(); ++i) {
+        shift.data()[i] *= a.data()[i];
+      }
       break;
     }
     case Reduction::NormL1:
@@ -214,6 +236,10 @@ Array<T> reduce_backward(Reduction kind, const View<T>& dy, const Shape& shape, 
       break;
   }
   spread(step, shape, axes, packed.data(), a.data(), b.data(), dx.data());
+  if (!shift.empty()) {
+    a.fill(T(1));
+    spread(step, shape, axes, dx.data(), a.data(), shift.data(), dx.data());
+  }
   return dx;
 }
 
