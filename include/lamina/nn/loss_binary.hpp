@@ -90,9 +90,10 @@ template <class T>
                                         detail::bce_options(options));
 }
 
-/// Focal loss of probabilities: -a (1 - s)^gamma log(s) with s = y_pred for y_true 1 and 1 - y_pred
-/// for 0, a = alpha and 1 - alpha likewise; targets between are interpolated. y_pred is clamped to
-/// [1e-7, 1 - 1e-7]. gamma 0 gives balanced cross entropy.
+/// Focal loss of probabilities: binary cross entropy times a (1 - s)^gamma, with s = y_pred for
+/// y_true 1 and 1 - y_pred for 0, a = alpha and 1 - alpha likewise; for targets between, cross
+/// entropy, s and a are each interpolated. y_pred is clamped to [1e-7, 1 - 1e-7]. gamma 0 gives
+/// balanced cross entropy.
 /// Shapes, errors: see elementwise_loss; also Error(InvalidOperation) unless 0 <= alpha <= 1 and
 /// gamma >= 0. Gradient: focal_loss_backward, _backward_true. Prefer focal_loss_with_logits.
 /// NumRS2 focal_loss. Lin et al. 2017, arXiv:1708.02002.

@@ -80,7 +80,8 @@ inline constexpr std::array kLossTable{
             "pos_weight t log(1 + exp(-p)) + (1 - t) log(1 + exp(p))", ""},
     LossRow{Loss::Focal, "focal_loss", "", 2,
             {{{"alpha", 0.25, LossDomain::Unit}, {"gamma", 2.0, LossDomain::NotNegative}}},
-            "-a (1 - s)^gamma log(s), s = p t + (1 - p) (1 - t), a = alpha t + (1 - alpha) (1 - t)",
+            "a (1 - s)^gamma (-t log(p) - (1 - t) log(1 - p)), s = p t + (1 - p) (1 - t), "
+            "a = alpha t + (1 - alpha) (1 - t)",
             "Lin et al. 2017"},
     LossRow{Loss::FocalWithLogits, "focal_loss_with_logits", "", 2,
             {{{"alpha", 0.25, LossDomain::Unit}, {"gamma", 2.0, LossDomain::NotNegative}}},
