@@ -1,5 +1,6 @@
 #include "lamina/layers/normalization.hpp"
 
+#include "lamina/autograd/ops_local_response_norm.hpp"
 #include "lamina/autograd/ops_normalization.hpp"
 
 namespace lamina::layers {
@@ -168,12 +169,28 @@ void InstanceNorm<T>::members(Members<T>& list) {
   list.parameter("bias", bias_);
 }
 
-#define LAMINA_INSTANTIATE(T)  \
-  template class LayerNorm<T>; \
-  template class RMSNorm<T>;   \
-  template class BatchNorm<T>; \
-  template class GroupNorm<T>; \
-  template class InstanceNorm<T>;
+template <class T>
+LocalResponseNorm<T>::LocalResponseNorm(Index size, const nn::LocalResponseOptions& options)
+    : size_(size), options_(options) {
+  check(size >= 1, ErrorKind::InvalidOperation, "LocalResponseNorm",
+        "size must be at least 1, got ", size);
+}
+template <class T>
+std::string LocalResponseNorm<T>::name() const {
+  return "LocalResponseNorm(size " + std::to_string(size_) + ")";
+}
+template <class T>
+Var<T> LocalResponseNorm<T>::forward(const Var<T>& x) {
+  return nn::local_response_norm(x, size_, options_);
+}
+
+#define LAMINA_INSTANTIATE(T)     \
+  template class LayerNorm<T>;    \
+  template class RMSNorm<T>;      \
+  template class BatchNorm<T>;    \
+  template class GroupNorm<T>;    \
+  template class InstanceNorm<T>; \
+  template class LocalResponseNorm<T>;
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)
 

@@ -9,7 +9,7 @@ namespace lamina::nn {
 
 namespace {
 
-/// Source position of each position of one padded axis; -1: zero.
+/// Source position of each position of one padded axis; -1: the constant.
 std::vector<Index> source_map(Index extent, const PaddingAmount& amount, PaddingValue value) {
   std::vector<Index> map(static_cast<std::size_t>(extent + amount.before + amount.behind));
   for (std::size_t i = 0; i < map.size(); ++i) {
@@ -72,7 +72,8 @@ AxisCut cut_at(const Shape& shape, int axis) {
 }
 
 template <class T>
-Array<T> pad_axis(const Array<T>& x, int axis, const PaddingAmount& amount, PaddingValue value) {
+Array<T> pad_axis(const Array<T>& x, int axis, const PaddingAmount& amount, PaddingValue value,
+                  T constant) {
   const std::vector<Index> map = source_map(x.shape()[axis], amount, value);
   Shape shape = x.shape();
   shape[axis] = static_cast<Index>(map.size());
@@ -88,7 +89,7 @@ Array<T> pad_axis(const Array<T>& x, int axis, const PaddingAmount& amount, Padd
         T* to = out.data() + (o * padded + i) * cut.inner;
         const Index source = map[static_cast<std::size_t>(i)];
         if (source < 0) {
-          std::fill_n(to, cut.inner, T(0));
+          std::fill_n(to, cut.inner, constant);
         } else {
           std::copy_n(x.data() + (o * extent + source) * cut.inner, cut.inner, to);
         }
@@ -123,18 +124,29 @@ Array<T> fold_axis(const Array<T>& dy, int axis, const PaddingAmount& amount, Pa
   return dx;
 }
 
-}  // namespace
-
 template <class T>
-Array<T> pad(const View<T>& x, const std::vector<PaddingAmount>& amounts, PaddingValue value) {
+Array<T> pad_all(const View<T>& x, const std::vector<PaddingAmount>& amounts, PaddingValue value,
+                 T constant) {
   detail::check_defined(x, "pad", "x");
   const std::vector<PaddingAmount> all = resolve(x.shape(), amounts, value, "pad");
   Array<T> result = x.copy();
   for (int axis = 0; axis < x.rank(); ++axis) {
     const PaddingAmount& amount = all[static_cast<std::size_t>(axis)];
-    if (amount != PaddingAmount{}) result = pad_axis(result, axis, amount, value);
+    if (amount != PaddingAmount{}) result = pad_axis(result, axis, amount, value, constant);
   }
   return result;
+}
+
+}  // namespace
+
+template <class T>
+Array<T> pad(const View<T>& x, const std::vector<PaddingAmount>& amounts, PaddingValue value) {
+  return pad_all(x, amounts, value, T(0));
+}
+template <class T>
+Array<T> pad(const View<T>& x, const std::vector<PaddingAmount>& amounts,
+             std::type_identity_t<T> constant) {
+  return pad_all(x, amounts, PaddingValue::Zero, constant);
 }
 
 template <class T>
@@ -164,6 +176,8 @@ Array<T> pad_backward(const View<T>& dy, const std::vector<PaddingAmount>& amoun
 #define LAMINA_INSTANTIATE(T)                                                               \
   template LAMINA_EXPORT Array<T> pad<T>(const View<T>&, const std::vector<PaddingAmount>&, \
                                          PaddingValue);                                     \
+  template LAMINA_EXPORT Array<T> pad<T>(const View<T>&, const std::vector<PaddingAmount>&, \
+                                         std::type_identity_t<T>);                          \
   template LAMINA_EXPORT Array<T> pad_backward<T>(                                          \
       const View<T>&, const std::vector<PaddingAmount>&, PaddingValue);
 LAMINA_INSTANTIATE(float)

@@ -10,15 +10,25 @@ namespace lamina::nn {
 
 namespace {
 
-/// The slope as it broadcasts against x: () or (C, 1, 1, ...).
+/// The slope as it broadcasts against x: (), (C, 1, 1, ...), or as it is.
 template <class T>
 View<T> slope_along(const View<T>& slope, const View<T>& x, std::string_view operation) {
   detail::check_defined(slope, operation, "slope");
   if (slope.rank() <= 1 && slope.size() == 1) {
     return slope.reshape(IndexList{});
   }
+  if (slope.rank() > 1) {
+    bool fits = slope.rank() <= x.rank();
+    for (int axis = 1; fits && axis <= slope.rank(); ++axis) {
+      const Index extent = slope.shape()[slope.rank() - axis];
+      fits = extent == 1 || extent == x.shape()[x.rank() - axis];
+    }
+    check(fits, ErrorKind::DimensionMismatch, operation, "slope of shape ", slope.shape(),
+          " does not broadcast to x of shape ", x.shape());
+    return slope;
+  }
   const Index channels = x.rank() >= 2 ? x.shape()[1] : 1;
-  check(slope.rank() == 1 && slope.size() == channels, ErrorKind::DimensionMismatch, operation,
+  check(slope.size() == channels, ErrorKind::DimensionMismatch, operation,
         "slope must be one number or one for each of ", channels, " channels, got shape ",
         slope.shape(), "; x ", x.shape());
   View<T> along = slope;
@@ -99,7 +109,7 @@ template <std::floating_point T>
 Array<T> prelu_backward_slope(const View<T>& dy, ViewArg<T> x, ViewArg<T> slope) {
   constexpr std::string_view kName = "prelu_backward_slope";
   detail::check_same_shape(dy, "dy", x, "x", kName);
-  const bool per_channel = slope_along(slope, x, kName).rank() > 0;
+  const View<T> along = slope_along(slope, x, kName);
   Array<T> terms = Array<T>::empty(x.shape());
   detail::map_elements(
       terms.view(),
@@ -108,9 +118,16 @@ Array<T> prelu_backward_slope(const View<T>& dy, ViewArg<T> x, ViewArg<T> slope)
       },
       x, dy);
   ReduceOptions options;
-  for (int axis = 0; per_channel && axis < x.rank(); ++axis) {
-    if (axis != 1) options.axes.push_back(axis);
+  const int missing = x.rank() - along.rank();
+  bool every = true;
+  for (int axis = 0; axis < x.rank(); ++axis) {
+    const bool shared =
+        axis < missing || (along.shape()[axis - missing] == 1 && x.shape()[axis] != 1);
+    if (shared) options.axes.push_back(axis);
+    every = every && !shared;
   }
+  // No axes would mean all of them.
+  if (every && x.rank() > 0) return terms.reshape(slope.shape()).copy();
   return sum(terms, options).reshape(slope.shape());
 }
 

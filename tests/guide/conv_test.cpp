@@ -4,6 +4,7 @@
 
 #include "guide/near.hpp"
 #include "lamina/nn/conv_transpose.hpp"
+#include "lamina/nn/unfold.hpp"
 
 // The guide's chapter "Convolution Operations". All values are small integers: exact.
 
@@ -88,6 +89,19 @@ TEST(GuideConv, Transposed) {
       nn::conv_transpose2d_batched(x, weight, View<double>(), {1, 1}, {0, 0}, {0, 0}, {1, 1});
   ASSERT_EQ(y.shape(), Shape({1, 1, 3, 3}));
   EXPECT_EQ(y.view().reshape({3, 3}), (Array<double>{{1, 3, 2}, {4, 10, 6}, {3, 7, 4}}));
+}
+
+TEST(GuideConv, UnfoldedImagesAsInTheOriginal) {
+  const Array<double> x = Array<double>::arange(16).reshape({1, 1, 4, 4}).copy();
+  const Array<double> columns = nn::im2col(x, {2, 2}, {1, 1}, {0, 0}, {1, 1});
+  ASSERT_EQ(columns.shape(), Shape({4, 9}));
+  // A row for each element of the kernel, a column for each position.
+  EXPECT_EQ(columns.slice(1, {0, 1}).copy(), (Array<double>{{0}, {1}, {4}, {5}}));
+  // The adjoint: an element is counted once for each window it lies in.
+  const Array<double> counts =
+      nn::col2im(Array<double>::ones({4, 9}), x.shape(), {2, 2}, {1, 1}, {0, 0}, {1, 1});
+  EXPECT_EQ(counts.reshape({4, 4}),
+            (Array<double>{{1, 2, 2, 1}, {2, 4, 4, 2}, {2, 4, 4, 2}, {1, 2, 2, 1}}));
 }
 
 }  // namespace

@@ -30,6 +30,10 @@ TYPED_TEST(NormalizationLayers, AreTheFunctions) {
   EXPECT_EQ(InstanceNorm<T>(4)(x).value(), nn::instance_norm(x));
   EXPECT_EQ(InstanceNorm<T>(3, {.format = DataFormat::NHWC})(x).value(),
             nn::instance_norm(x, 1e-5, {}, {}, DataFormat::NHWC));
+  EXPECT_EQ(LocalResponseNorm<T>(3, {.k = 2})(x).value(), nn::local_response_norm(x, 3, {.k = 2}));
+  EXPECT_EQ(LocalResponseNorm<T>(3).name(), "LocalResponseNorm(size 3)");
+  EXPECT_EQ(message_of([] { LocalResponseNorm<T>(0); }),
+            "LocalResponseNorm: size must be at least 1, got 0");
   EXPECT_EQ(LayerNorm<T>(3).parameters().size(), 2u);
   EXPECT_EQ(RMSNorm<T>(3).parameters().size(), 1u);
   EXPECT_EQ((GroupNorm<T>(2, 4).parameter_count()), 8);

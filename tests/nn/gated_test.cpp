@@ -76,6 +76,15 @@ TYPED_TEST(Gated, PreluWithOneSlope) {
   EXPECT_EQ(prelu(matrix, Array<T>{2, 3}), (Array<T>{{-2, -3}, {3, -6}}));
   EXPECT_EQ(prelu_backward_slope(matrix, matrix, Array<T>{2, 3}), (Array<T>{1, 5}));
   EXPECT_EQ(prelu_backward_slope(matrix, matrix, Array<T>{2}), (Array<T>{6}));
+  // Of rank 2 and more as it broadcasts: each row, each column, each element.
+  EXPECT_EQ(prelu(matrix, Array<T>{{2}, {3}}), (Array<T>{{-2, -2}, {3, -6}}));
+  EXPECT_EQ(prelu(matrix, Array<T>{{2, 3}}), prelu(matrix, Array<T>{2, 3}));
+  EXPECT_EQ(prelu(matrix, Array<T>{{2, 3}, {4, 5}}), (Array<T>{{-2, -3}, {3, -10}}));
+  EXPECT_EQ(prelu_backward_slope(matrix, matrix, Array<T>{{2}, {3}}), (Array<T>{{2}, {4}}));
+  EXPECT_EQ(prelu_backward_slope(matrix, matrix, Array<T>{{2, 3}}), (Array<T>{{1, 5}}));
+  EXPECT_EQ(prelu_backward_slope(matrix, matrix, Array<T>{{2, 3}, {4, 5}}),
+            (Array<T>{{1, 1}, {0, 4}}));
+  EXPECT_EQ(prelu_backward_slope(matrix, matrix, Array<T>{{2}}), (Array<T>{{6}}));
   const T nan = std::numeric_limits<T>::quiet_NaN();
   const Array<T> with_nan{nan, 1};
   EXPECT_TRUE(std::isnan(prelu(with_nan, Array<T>{0})(0)));
@@ -183,6 +192,8 @@ TEST(GatedErrors, Messages) {
                [&] {
                  (void)prelu(x, Array<float>{1, 2});
                });
+  expect_error(shape, "prelu: slope of shape (3, 2) does not broadcast to x of shape (2, 3)",
+               [&] { (void)prelu(x, y); });
   expect_error(shape, "prelu: slope is not defined", [&] { (void)prelu(x, View<float>()); });
   expect_error(shape, "prelu_backward_slope: dy has shape (3, 2), x has shape (2, 3)",
                [&] { (void)prelu_backward_slope(y, x, Array<float>{1}); });

@@ -12,14 +12,12 @@ struct Exception {
 };
 
 inline constexpr std::array kExceptions{
-    Exception{"test_constant_pad", "pad fills with zeros only"},
     Exception{"test_div_uint8", "division of integers, which rounds down"},
     Exception{"test_gather_1", "embedding takes rows, axis 0, only"},
     Exception{"test_gather_2d_indices", "embedding takes rows, axis 0, only"},
     Exception{"test_gather_negative_indices", "embedding refuses indices below 0"},
     Exception{"test_max_float16", "half precision"},
     Exception{"test_min_float16", "half precision"},
-    Exception{"test_prelu_example", "prelu has one slope, or one for each channel"},
     Exception{"test_training_dropout", "which elements ONNX dropped is not in the files"},
     Exception{"test_training_dropout_default", "which elements ONNX dropped is not in the files"},
 };

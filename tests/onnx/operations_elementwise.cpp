@@ -67,11 +67,8 @@ Array<T> run_prelu(const Call& call) {
   const Array<T> x = call.in<T>(0);
   const Array<T> slope = call.in<T>(1);
   // A slope of rank 1 goes along the last axis in ONNX, along axis 1 here.
-  if (slope.rank() == 1 && slope.size() > 1 && x.rank() > 2) {
-    const Array<T> y = nn::prelu(x.swap_axes(1, -1), slope);
-    return y.swap_axes(1, -1).copy();
-  }
-  return nn::prelu(x, slope.flatten());
+  const bool along_last = slope.rank() == 1 && slope.size() > 1;
+  return nn::prelu(x, along_last ? slope.expand_dims(0) : slope.view());
 }
 
 template <class T>

@@ -4,6 +4,7 @@
 #include "lamina/nn/embedding.hpp"
 #include "lamina/nn/normalization.hpp"
 #include "lamina/nn/pad.hpp"
+#include "lamina/nn/unfold.hpp"
 #include "onnx/define.hpp"
 
 namespace lamina::onnx_test {
@@ -205,19 +206,52 @@ template <class T>
 Array<T> run_pad(const Call& call) {
   const Array<T> x = call.in<T>(0);
   const std::string_view mode = call.text("mode", "constant");
-  check(mode != "constant" || !call.has(2) || call.in<T>(2).item() == T{0}, ErrorKind::Unsupported,
-        "Pad", "a constant other than zero");
   const std::vector<double>& pads = call.tensor(1).values;
   const std::size_t rank = pads.size() / 2;
   std::vector<PaddingAmount> amounts;
   for (std::size_t axis = 0; axis < rank; ++axis) {
     amounts.push_back({static_cast<Index>(pads[axis]), static_cast<Index>(pads[axis + rank])});
   }
+  if (mode == "constant") return nn::pad(x, amounts, call.has(2) ? call.in<T>(2).item() : T{0});
   return nn::pad(x, amounts,
                  mode == "reflect" ? nn::PaddingValue::Reflect
                  : mode == "edge"  ? nn::PaddingValue::Replicate
-                 : mode == "wrap"  ? nn::PaddingValue::Circular
-                                   : nn::PaddingValue::Zero);
+                                   : nn::PaddingValue::Circular);
+}
+
+template <int Rank, class T>
+Array<T> run_fold(const Call& call) {
+  PerAxis<Rank> extents = 1;
+  PerAxis<Rank> kernel = 1;
+  for (std::size_t i = 0; i < Rank; ++i) {
+    extents[i] = static_cast<Index>(call.tensor(1).values.at(i));
+    kernel[i] = static_cast<Index>(call.tensor(2).values.at(i));
+  }
+  nn::UnfoldOptions<Rank> options;
+  options.stride = per_axis<Rank>(call, "strides");
+  options.dilation = per_axis<Rank>(call, "dilations");
+  const std::array<PaddingAmount, 3> amounts = explicit_padding<Rank>(call);
+  options.padding = PaddingMode::asymmetric(amounts[0], amounts[1], amounts[2]);
+  const Array<T> columns = call.in<T>(0);
+  if constexpr (Rank == 1) {
+    return nn::fold1d(columns, extents, kernel, options);
+  } else if constexpr (Rank == 2) {
+    return nn::fold2d(columns, extents, kernel, options);
+  } else {
+    return nn::fold3d(columns, extents, kernel, options);
+  }
+}
+
+template <class T>
+Array<T> run_col2im(const Call& call) {
+  switch (call.tensor(1).values.size()) {
+    case 1:
+      return run_fold<1, T>(call);
+    case 2:
+      return run_fold<2, T>(call);
+    default:
+      return run_fold<3, T>(call);
+  }
 }
 
 template <class T>
@@ -280,6 +314,9 @@ void define_layers(std::vector<Operation>& table) {
          });
   define(table, "Dropout", "dropout, dropout_mask, apply_dropout_mask", Measure::Element,
          [](auto t, const Call& call) -> Results { return run_dropout<decltype(t)>(call); });
+  define(
+      table, "Col2Im", "fold1d, fold2d, fold3d", Measure::Largest,
+      [](auto t, const Call& call) -> Results { return {result(run_col2im<decltype(t)>(call))}; });
   define(table, "Pad", "pad", Measure::Exact,
          [](auto t, const Call& call) -> Results { return {result(run_pad<decltype(t)>(call))}; });
   define(table, "Gather", "embedding", Measure::Exact,

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "lamina/layers/module.hpp"
+#include "lamina/nn/local_response_norm.hpp"
 #include "lamina/nn/normalization.hpp"
 
 namespace lamina::layers {
@@ -176,6 +177,21 @@ class InstanceNorm final : public Layer<T> {
   Var<T> bias_;
 };
 
+/// nn::local_response_norm as a layer. torch.nn.LocalResponseNorm.
+/// Error(InvalidOperation) for a size below 1.
+template <class T = float>
+class LocalResponseNorm final : public Layer<T> {
+ public:
+  explicit LocalResponseNorm(Index size, const nn::LocalResponseOptions& options = {});
+
+  [[nodiscard]] std::string name() const override;
+  [[nodiscard]] Var<T> forward(const Var<T>& x) override;
+
+ private:
+  Index size_;
+  nn::LocalResponseOptions options_;
+};
+
 extern template class LAMINA_EXPORT LayerNorm<float>;
 extern template class LAMINA_EXPORT LayerNorm<double>;
 extern template class LAMINA_EXPORT RMSNorm<float>;
@@ -186,5 +202,7 @@ extern template class LAMINA_EXPORT GroupNorm<float>;
 extern template class LAMINA_EXPORT GroupNorm<double>;
 extern template class LAMINA_EXPORT InstanceNorm<float>;
 extern template class LAMINA_EXPORT InstanceNorm<double>;
+extern template class LAMINA_EXPORT LocalResponseNorm<float>;
+extern template class LAMINA_EXPORT LocalResponseNorm<double>;
 
 }  // namespace lamina::layers
