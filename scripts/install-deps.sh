@@ -6,7 +6,7 @@
 #   --build    compiler, CMake, Highway, zlib, what the lamina program needs; the default, and part of all others
 #   --tests    GoogleTest, RapidCheck, clang-format 14, Python 3 with NumPy, the node tests of ONNX
 #   --bench    Google Benchmark
-#   --python   what the Python module needs
+#   --python   what the Python module and its tests need
 #   --cross    compilers and emulator for the long tests: clang 19, ARM64
 #   --all      --tests --bench --python
 #   --dry-run  only say what is missing
@@ -15,7 +15,8 @@ set -euo pipefail
 build=(g++ make cmake ninja-build pkg-config libhwy-dev zlib1g-dev libcli11-dev libfmt-dev)
 tests=(libgtest-dev librapidcheck-dev clang-format-14 python3 python3-numpy binutils libonnx-testdata)
 bench=(libbenchmark-dev)
-python=(python3 python3-dev python3-numpy pybind11-dev)
+python=(python3 python3-dev python3-numpy pybind11-dev python3-setuptools python3-wheel python3-pip python3-pytest
+  python3-hypothesis python3-scipy python3-torch python3-matplotlib)
 cross=(clang-19 libclang-rt-19-dev g++-aarch64-linux-gnu qemu-user-static)
 
 wanted=("${build[@]}")

@@ -25,14 +25,15 @@ while (($# > 0)); do
 done
 
 if $install; then
-  scripts/install-deps.sh --tests --bench
+  scripts/install-deps.sh --tests --bench --python
 fi
 source scripts/ccache.sh
 
 step() { echo; echo "== $* ($((SECONDS / 60)) min $((SECONDS % 60)) s)"; }
 
 step "configure"
-cmake --preset release "${launcher[@]}"
+# The Python that the packages above are for, whatever else is first in PATH.
+cmake --preset release -DLAMINA_BUILD_PYTHON=ON -DPython3_EXECUTABLE=/usr/bin/python3 "${launcher[@]}"
 step "build"
 cmake --build --preset release --parallel "$jobs"
 step "test"

@@ -1,0 +1,305 @@
+#include "lamina/nn/conv.hpp"
+
+#include "lamina/autograd/ops_conv.hpp"
+#include "modules.hpp"
+
+namespace lamina::python {
+
+namespace {
+
+constexpr const char* kGeometry = "stride=1, padding=0, dilation=1, groups=1, data_format=\"NCHW\"";
+constexpr const char* kActivation = "padding_value=\"zero\", activation=None, a=None, b=None";
+
+template <int Rank>
+nn::ConvOptions<Rank> read_options(const Call& call) {
+  constexpr std::size_t kAxes = Rank;
+  nn::ConvOptions<Rank> options;
+  options.stride = call.each<kAxes>("stride");
+  options.padding = call.padding("padding", Rank);
+  options.dilation = call.each<kAxes>("dilation");
+  options.groups = call.index("groups");
+  options.format = call.data_format();
+  options.padding_value = padding_value(call);
+  return options;
+}
+
+template <int Rank>
+nn::ConvOptions<Rank> read_forward_options(const Call& call) {
+  nn::ConvOptions<Rank> options = read_options<Rank>(call);
+  if (call.has("activation")) {
+    options.activation = activation_kind(call, "activation");
+    options.activation_params = {call.optional_number("a"), call.optional_number("b")};
+  }
+  return options;
+}
+
+template <int Rank, class X>
+auto conv(const X& x, const X& weight, const X& bias, const nn::ConvOptions<Rank>& options) {
+  if constexpr (Rank == 1) {
+    return nn::conv1d(x, weight, bias, options);
+  } else if constexpr (Rank == 2) {
+    return nn::conv2d(x, weight, bias, options);
+  } else {
+    return nn::conv3d(x, weight, bias, options);
+  }
+}
+
+template <int Rank, class X, class Out>
+void conv_into(const X& x, const X& weight, const X& bias, const Out& out,
+               const nn::ConvOptions<Rank>& options) {
+  if constexpr (Rank == 1) {
+    nn::conv1d_into(x, weight, bias, out, options);
+  } else if constexpr (Rank == 2) {
+    nn::conv2d_into(x, weight, bias, out, options);
+  } else {
+    nn::conv3d_into(x, weight, bias, out, options);
+  }
+}
+
+template <int Rank, class X>
+auto backward_input(const X& dy, const X& weight, const Shape& shape,
+                    const nn::ConvOptions<Rank>& options) {
+  if constexpr (Rank == 1) {
+    return nn::conv1d_backward_input(dy, weight, shape, options);
+  } else if constexpr (Rank == 2) {
+    return nn::conv2d_backward_input(dy, weight, shape, options);
+  } else {
+    return nn::conv3d_backward_input(dy, weight, shape, options);
+  }
+}
+
+template <int Rank, class X>
+auto backward_weight(const X& dy, const X& x, const Shape& shape,
+                     const nn::ConvOptions<Rank>& options) {
+  if constexpr (Rank == 1) {
+    return nn::conv1d_backward_weight(dy, x, shape, options);
+  } else if constexpr (Rank == 2) {
+    return nn::conv2d_backward_weight(dy, x, shape, options);
+  } else {
+    return nn::conv3d_backward_weight(dy, x, shape, options);
+  }
+}
+
+constexpr const char* kOptionsDoc = R"(
+stride, dilation   a number, or one for each spatial axis
+padding            a number; one, or a pair before and behind, for each spatial axis; "valid" (none),
+                   "same" (result of extent in / stride, rounded up), "full"
+groups             the channels are cut into so many groups that do not see each other
+data_format        "NCHW": channels before the spatial axes; "NHWC": last
+padding_value      what the padding holds: "zero", "reflect", "replicate", "circular"
+)";
+
+template <int Rank>
+void def_rank(Module& nn, const std::string& spatial, const std::string& kernel) {
+  const std::string name = "conv" + std::to_string(Rank) + "d";
+  nn.def(name + "(x, weight, bias=None, " + kGeometry + ", " + kActivation +
+             ", *, out=None) -> Recorded",
+         "Convolution (cross-correlation) over " + std::to_string(Rank) +
+             (Rank == 1 ? " axis" : " axes") + R"(.
+
+    out[n, o, p] = bias[o] + sum over c, t of weight[o, c, t] x[n, c, p stride + t dilation - padding]
+
+x                  (N, C, )" +
+             spatial + "), (C, " + spatial + ") or (" + spatial + R"()
+weight             (O, C / groups, )" +
+             kernel + ") or (" + kernel + R"()
+bias               (O) or None
+returns            as x, with O channels and spatial extents
+                   (in + padding before and behind - dilation (kernel - 1) - 1) / stride + 1)" +
+             kOptionsDoc +
+             "activation, a, b   name and parameters of an activation of the result, as "
+             "nn.activation\n"
+             "\nGradients: " +
+             name + "_backward_input, " + name +
+             "_backward_weight, conv_backward_bias.\ntorch.nn.functional." + name + ", ONNX Conv.",
+         [](Call& call) {
+           Operand x = call.array("x");
+           Operand weight = call.array("weight");
+           Operand bias = call.array("bias");
+           const nn::ConvOptions<Rank> options = read_forward_options<Rank>(call);
+           return record(
+               call, std::tie(x, weight, bias),
+               [&](const auto& a, const auto& w, const auto& b) {
+                 return conv<Rank>(a, w, b, options);
+               },
+               [&](const auto& a, const auto& w, const auto& b, const auto& out) {
+                 conv_into<Rank>(a, w, b, out, options);
+               });
+         });
+  const std::string options = std::string(kGeometry) + ", padding_value=\"zero\"";
+  nn.def(name + "_backward_input(dy, weight, x_shape, " + options + ", *, out=None) -> Array",
+         "Gradient of " + name + " for x.\n\ndy                 as the result of " + name +
+             " (without an activation)\nweight             what went into it\n"
+             "x_shape            shape of x\nreturns            of that shape" +
+             kOptionsDoc,
+         [](Call& call) {
+           Operand dy = call.array("dy");
+           Operand weight = call.array("weight");
+           const Shape shape = call.shape("x_shape");
+           const nn::ConvOptions<Rank> read = read_options<Rank>(call);
+           return compute(call, std::tie(dy, weight), [&](const auto& d, const auto& w) {
+             return backward_input<Rank>(d, w, shape, read);
+           });
+         });
+  nn.def(name + "_backward_weight(dy, x, weight_shape, " + options + ", *, out=None) -> Array",
+         "Gradient of " + name + " for the weight.\n\ndy                 as the result of " + name +
+             " (without an activation)\nx                  what went into it\n"
+             "weight_shape       shape of the weight\nreturns            of that shape" +
+             kOptionsDoc,
+         [](Call& call) {
+           Operand dy = call.array("dy");
+           Operand x = call.array("x");
+           const Shape shape = call.shape("weight_shape");
+           const nn::ConvOptions<Rank> read = read_options<Rank>(call);
+           return compute(call, std::tie(dy, x), [&](const auto& d, const auto& a) {
+             return backward_weight<Rank>(d, a, shape, read);
+           });
+         });
+}
+
+/// conv2d of variables with one group a channel, as nn::depthwise_conv2d does it for arrays.
+template <class T>
+Var<T> depthwise(const Var<T>& x, const Var<T>& weight, const Var<T>& bias,
+                 nn::Conv2dOptions options) {
+  if (x.rank() == 3 || x.rank() == 4) {
+    options.groups = x.extent(options.format == DataFormat::NCHW ? -3 : -1);
+  }
+  return nn::conv2d(x, weight, bias, options);
+}
+template <class T>
+Array<T> depthwise(const View<T>& x, const View<T>& weight, const View<T>& bias,
+                   const nn::Conv2dOptions& options) {
+  return nn::depthwise_conv2d(x, weight, bias, options);
+}
+
+/// conv2d under another name; `axis_count` 4 demands a batch.
+void def_alias(Module& nn, const std::string& signature, const std::string& doc, bool is_depthwise,
+               bool batched, const std::function<nn::Conv2dOptions(const Call&)>& read) {
+  nn.def(signature, doc, [=](Call& call) {
+    Operand x = call.array("x");
+    Operand weight = call.array("weight");
+    Operand bias = call.has_parameter("bias") ? call.array("bias") : Operand();
+    const nn::Conv2dOptions options = read(call);
+    if (batched && x.shape().rank() != 4) {
+      lamina::detail::throw_rank(call.name(), "x", 4, x.shape());
+    }
+    return record(
+        call, std::tie(x, weight, bias), [&](const auto& a, const auto& w, const auto& b) {
+          return is_depthwise ? depthwise(a, w, b, options) : nn::conv2d(a, w, b, options);
+        });
+  });
+}
+
+PaddingMode symmetric(const Call& call) {
+  const auto [rows, columns] = call.each<2>("padding");
+  return PaddingMode::symmetric(rows, columns);
+}
+
+void def_other_names(Module& nn) {
+  def_alias(nn,
+            std::string("depthwise_conv2d(x, weight, bias=None, ") + kGeometry + ", " +
+                kActivation + ", *, out=None) -> Recorded",
+            "conv2d of each channel with kernels of its own.\n\nx       (N, C, H, W) or (C, H, W)\n"
+            "weight  (C multiplier, 1, R, S)\nreturns with C multiplier channels; options as for "
+            "conv2d, groups is C",
+            true, false, read_forward_options<2>);
+  def_alias(nn, "conv2d_with_padding(x, weight, stride, padding, *, out=None) -> Recorded",
+            "conv2d with the same padding, a number, on all four sides.", false, false,
+            [](const Call& call) {
+              return nn::Conv2dOptions{.stride = call.each<2>("stride"),
+                                       .padding = call.index("padding")};
+            });
+  def_alias(nn,
+            "conv2d_batched(x, weight, bias=None, stride=1, padding=0, dilation=1, *, out=None) -> "
+            "Recorded",
+            "conv2d of (N, C, H, W), padding the same on both sides of an axis.", false, true,
+            [](const Call& call) {
+              return nn::Conv2dOptions{.stride = call.each<2>("stride"),
+                                       .padding = symmetric(call),
+                                       .dilation = call.each<2>("dilation")};
+            });
+  def_alias(nn, "depthwise_conv2d_batched(x, weight, stride=1, padding=0, *, out=None) -> Recorded",
+            "depthwise_conv2d of (N, C, H, W).", true, true, [](const Call& call) {
+              return nn::Conv2dOptions{.stride = call.each<2>("stride"),
+                                       .padding = symmetric(call)};
+            });
+  def_alias(nn, "grouped_conv2d(x, weight, groups, stride=1, padding=0, *, out=None) -> Recorded",
+            "conv2d in groups.", false, false, [](const Call& call) {
+              return nn::Conv2dOptions{.stride = call.each<2>("stride"),
+                                       .padding = symmetric(call),
+                                       .groups = call.index("groups")};
+            });
+  nn.def(std::string("separable_conv2d(x, depthwise, pointwise, bias=None, ") + kGeometry + ", " +
+             kActivation + ", *, out=None) -> Array",
+         "depthwise_conv2d, then a 1 x 1 convolution.\n\nx          (N, C, H, W) or (C, H, W)\n"
+         "depthwise  (C multiplier, 1, R, S)\npointwise  (O, C multiplier, 1, 1)\n"
+         "bias       (O) or None\nreturns    with O channels; options as for conv2d",
+         [](Call& call) {
+           Operand x = call.array("x");
+           Operand depth = call.array("depthwise");
+           Operand point = call.array("pointwise");
+           Operand bias = call.array("bias");
+           const nn::Conv2dOptions options = read_forward_options<2>(call);
+           return compute(call, std::tie(x, depth, point, bias),
+                          [&](const auto& a, const auto& d, const auto& p, const auto& b) {
+                            return nn::separable_conv2d(a, d, p, b, options);
+                          });
+         });
+}
+
+void def_pad(Module& nn) {
+  nn.def("pad(x, amounts, value=\"zero\", *, out=None) -> Array", R"(
+Makes an array larger at its edges.
+
+x       any shape
+amounts for each axis, or for the last axes only, a number or a pair before and behind
+value   "zero"; "reflect": the image mirrored at its edge; "replicate": the edge; "circular"
+returns x's shape, larger
+
+Gradient: pad_backward. numpy.pad.)",
+         [](Call& call) {
+           Operand x = call.array("x");
+           const std::vector<PaddingAmount> amounts = call.amounts("amounts");
+           const nn::PaddingValue value = padding_value(call, "value");
+           return compute(call, std::tie(x),
+                          [&](const auto& a) { return nn::pad(a, amounts, value); });
+         });
+  nn.def("pad_backward(dy, amounts, value=\"zero\", *, out=None) -> Array",
+         "Gradient of pad: each element of x collects from all places it went to.\n\n"
+         "dy      as the result of pad\nreturns as x",
+         [](Call& call) {
+           Operand dy = call.array("dy");
+           const std::vector<PaddingAmount> amounts = call.amounts("amounts");
+           const nn::PaddingValue value = padding_value(call, "value");
+           return compute(call, std::tie(dy),
+                          [&](const auto& d) { return nn::pad_backward(d, amounts, value); });
+         });
+}
+
+}  // namespace
+
+nn::PaddingValue padding_value(const Call& call, std::string_view parameter) {
+  return call.choice<nn::PaddingValue>(parameter, {{"zero", nn::PaddingValue::Zero},
+                                                   {"reflect", nn::PaddingValue::Reflect},
+                                                   {"replicate", nn::PaddingValue::Replicate},
+                                                   {"circular", nn::PaddingValue::Circular}});
+}
+
+void def_convolutions(Module& nn) {
+  def_rank<1>(nn, "L", "S");
+  def_rank<2>(nn, "H, W", "R, S");
+  def_rank<3>(nn, "D, H, W", "Q, R, S");
+  nn.def("conv_backward_bias(dy, data_format=\"NCHW\", *, out=None) -> Array",
+         "Gradient of a convolution for the bias: dy summed over all but the channels.\n\n"
+         "dy      (N, O, spatial...), or (N, spatial..., O) for \"NHWC\"\nreturns (O)",
+         [](Call& call) {
+           Operand dy = call.array("dy");
+           const DataFormat format = call.data_format();
+           return compute(call, std::tie(dy),
+                          [&](const auto& d) { return nn::conv_backward_bias(d, format); });
+         });
+  def_other_names(nn);
+  def_pad(nn);
+}
+
+}  // namespace lamina::python
