@@ -1,0 +1,53 @@
+#include "kernels/pooling.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/pooling_f32.cpp"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+#include "kernels/pooling-inl.hpp"
+#include "kernels/pooling_spread-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::kernels {
+namespace HWY_NAMESPACE {
+
+void PoolLinesF32(const PoolArgs<float>& args, Index begin, Index end, float* scratch) {
+  PoolLines(args, begin, end, scratch);
+}
+void PoolChannelsF32(const PoolArgs<float>& args, Index begin, Index end) {
+  PoolChannels(args, begin, end);
+}
+void PoolSpreadLinesF32(const PoolSpreadArgs<float>& args, Index begin, Index end, float* scratch) {
+  PoolSpreadLines(args, begin, end, scratch);
+}
+void PoolSpreadChannelsF32(const PoolSpreadArgs<float>& args, Index begin, Index end) {
+  PoolSpreadChannels(args, begin, end);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace lamina::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace lamina::kernels {
+
+HWY_EXPORT(PoolLinesF32);
+HWY_EXPORT(PoolChannelsF32);
+HWY_EXPORT(PoolSpreadLinesF32);
+HWY_EXPORT(PoolSpreadChannelsF32);
+
+void pool_lines(const PoolArgs<float>& args, Index begin, Index end, float* scratch) {
+  HWY_DYNAMIC_DISPATCH(PoolLinesF32)(args, begin, end, scratch);
+}
+void pool_channels(const PoolArgs<float>& args, Index begin, Index end) {
+  HWY_DYNAMIC_DISPATCH(PoolChannelsF32)(args, begin, end);
+}
+void pool_spread_lines(const PoolSpreadArgs<float>& args, Index begin, Index end, float* scratch) {
+  HWY_DYNAMIC_DISPATCH(PoolSpreadLinesF32)(args, begin, end, scratch);
+}
+void pool_spread_channels(const PoolSpreadArgs<float>& args, Index begin, Index end) {
+  HWY_DYNAMIC_DISPATCH(PoolSpreadChannelsF32)(args, begin, end);
+}
+
+}  // namespace lamina::kernels
+#endif  // HWY_ONCE

@@ -1,0 +1,55 @@
+#include "kernels/pooling.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/pooling_f64.cpp"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+#include "kernels/pooling-inl.hpp"
+#include "kernels/pooling_spread-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::kernels {
+namespace HWY_NAMESPACE {
+
+void PoolLinesF64(const PoolArgs<double>& args, Index begin, Index end, double* scratch) {
+  PoolLines(args, begin, end, scratch);
+}
+void PoolChannelsF64(const PoolArgs<double>& args, Index begin, Index end) {
+  PoolChannels(args, begin, end);
+}
+void PoolSpreadLinesF64(const PoolSpreadArgs<double>& args, Index begin, Index end,
+                        double* scratch) {
+  PoolSpreadLines(args, begin, end, scratch);
+}
+void PoolSpreadChannelsF64(const PoolSpreadArgs<double>& args, Index begin, Index end) {
+  PoolSpreadChannels(args, begin, end);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace lamina::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace lamina::kernels {
+
+HWY_EXPORT(PoolLinesF64);
+HWY_EXPORT(PoolChannelsF64);
+HWY_EXPORT(PoolSpreadLinesF64);
+HWY_EXPORT(PoolSpreadChannelsF64);
+
+void pool_lines(const PoolArgs<double>& args, Index begin, Index end, double* scratch) {
+  HWY_DYNAMIC_DISPATCH(PoolLinesF64)(args, begin, end, scratch);
+}
+void pool_channels(const PoolArgs<double>& args, Index begin, Index end) {
+  HWY_DYNAMIC_DISPATCH(PoolChannelsF64)(args, begin, end);
+}
+void pool_spread_lines(const PoolSpreadArgs<double>& args, Index begin, Index end,
+                       double* scratch) {
+  HWY_DYNAMIC_DISPATCH(PoolSpreadLinesF64)(args, begin, end, scratch);
+}
+void pool_spread_channels(const PoolSpreadArgs<double>& args, Index begin, Index end) {
+  HWY_DYNAMIC_DISPATCH(PoolSpreadChannelsF64)(args, begin, end);
+}
+
+}  // namespace lamina::kernels
+#endif  // HWY_ONCE
