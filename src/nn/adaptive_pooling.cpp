@@ -48,13 +48,11 @@ void adaptive_pool_into(bool max, const View<T>& x, const MutView<T>& out,
 }
 
 template <class T, int Rank>
-MaxPoolResult<T> adaptive_pool(bool max, const View<T>& x, const Extents<Rank>& extents,
+MaxPoolResult<T> adaptive_pool(bool max, const View<T>& x, const PerAxis<Rank>& extents,
                                bool with_indices, DataFormat format) {
   const std::string operation = adaptive_name(max, Rank);
   check_defined(x, operation, "x");
-  std::array<Index, 3> out{};
-  for (int i = 0; i < Rank; ++i) out[static_cast<std::size_t>(i)] = extents[i];
-  const PoolPlan plan = plan_adaptive(x.shape(), Rank, out.data(), format, operation);
+  const PoolPlan plan = plan_adaptive(x.shape(), Rank, extents.begin(), format, operation);
   if (max) return run_max_pool(plan, x, with_indices, operation);
   return {run_avg_pool(plan, x), {}};
 }
@@ -174,7 +172,7 @@ Array<T> global_max_pool_backward(const View<T>& dy, const View<T>& x, int rank,
   template LAMINA_EXPORT void adaptive_pool_into<T, Rank>(                                         \
       bool, const View<T>&, const MutView<T>&, const MutView<std::int64_t>*, DataFormat);          \
   template LAMINA_EXPORT MaxPoolResult<T> adaptive_pool<T, Rank>(                                  \
-      bool, const View<T>&, const Extents<Rank>&, bool, DataFormat);                               \
+      bool, const View<T>&, const PerAxis<Rank>&, bool, DataFormat);                               \
   template LAMINA_EXPORT Array<T> adaptive_max_pool_backward<T, Rank>(const View<T>&,              \
                                                                       const View<T>&, DataFormat); \
   template LAMINA_EXPORT void adaptive_avg_pool_backward_into<T, Rank>(                            \

@@ -15,7 +15,7 @@ using kernels::PoolFinish;
 using kernels::PoolOp;
 
 template <int Rank>
-PoolPlan lp_plan(const Shape& x, double p, const Extents<Rank>& kernel,
+PoolPlan lp_plan(const Shape& x, double p, const PerAxis<Rank>& kernel,
                  const PoolOptions<Rank>& options, std::string_view operation) {
   check(p >= 1 && std::isfinite(p), ErrorKind::InvalidOperation, operation,
         "p must be finite and at least 1, got ", p);
@@ -38,7 +38,7 @@ void run_lp(const PoolPlan& plan, const View<T>& x, double p, T* y) {
 }  // namespace
 
 template <class T, int Rank>
-void lp_pool_into(const View<T>& x, double p, const Extents<Rank>& kernel, const MutView<T>& out,
+void lp_pool_into(const View<T>& x, double p, const PerAxis<Rank>& kernel, const MutView<T>& out,
                   const PoolOptions<Rank>& options) {
   const std::string operation = pool_name("lp_pool", Rank);
   check_defined(x, operation, "x");
@@ -50,7 +50,7 @@ void lp_pool_into(const View<T>& x, double p, const Extents<Rank>& kernel, const
 }
 
 template <class T, int Rank>
-Array<T> lp_pool(const View<T>& x, double p, const Extents<Rank>& kernel,
+Array<T> lp_pool(const View<T>& x, double p, const PerAxis<Rank>& kernel,
                  const PoolOptions<Rank>& options) {
   const std::string operation = pool_name("lp_pool", Rank);
   check_defined(x, operation, "x");
@@ -62,7 +62,7 @@ Array<T> lp_pool(const View<T>& x, double p, const Extents<Rank>& kernel,
 
 template <class T, int Rank>
 Array<T> lp_pool_backward(const View<T>& dy, const View<T>& x, const View<T>& y, double p,
-                          const Extents<Rank>& kernel, const PoolOptions<Rank>& options) {
+                          const PerAxis<Rank>& kernel, const PoolOptions<Rank>& options) {
   const std::string operation = pool_name("lp_pool", Rank, "_backward");
   check_defined(x, operation, "x");
   const PoolPlan plan = lp_plan<Rank>(x.shape(), p, kernel, options, operation);
@@ -85,12 +85,12 @@ Array<T> lp_pool_backward(const View<T>& dy, const View<T>& x, const View<T>& y,
 }
 
 #define LAMINA_INSTANTIATE_RANK(T, Rank)                                                          \
-  template LAMINA_EXPORT void lp_pool_into<T, Rank>(const View<T>&, double, const Extents<Rank>&, \
+  template LAMINA_EXPORT void lp_pool_into<T, Rank>(const View<T>&, double, const PerAxis<Rank>&, \
                                                     const MutView<T>&, const PoolOptions<Rank>&); \
-  template LAMINA_EXPORT Array<T> lp_pool<T, Rank>(const View<T>&, double, const Extents<Rank>&,  \
+  template LAMINA_EXPORT Array<T> lp_pool<T, Rank>(const View<T>&, double, const PerAxis<Rank>&,  \
                                                    const PoolOptions<Rank>&);                     \
   template LAMINA_EXPORT Array<T> lp_pool_backward<T, Rank>(                                      \
-      const View<T>&, const View<T>&, const View<T>&, double, const Extents<Rank>&,               \
+      const View<T>&, const View<T>&, const View<T>&, double, const PerAxis<Rank>&,               \
       const PoolOptions<Rank>&);
 #define LAMINA_INSTANTIATE(T)   \
   LAMINA_INSTANTIATE_RANK(T, 1) \

@@ -12,15 +12,15 @@ namespace {
 
 /// The shape that pooling to x's shape came from.
 template <int Rank>
-Shape unpooled_shape(const Shape& x, const Extents<Rank>& kernel,
+Shape unpooled_shape(const Shape& x, const PerAxis<Rank>& kernel,
                      const UnpoolOptions<Rank>& options, std::string_view operation) {
   const PoolPlan form = plan_form(x, Rank, options.format, operation);
   Shape out = x;
   for (int i = 0; i < Rank; ++i) {
     const auto at = static_cast<std::size_t>(i);
-    const Index stride = options.stride[at] == kStrideOfKernel ? kernel[i] : options.stride[at];
-    check(kernel[i] >= 1, ErrorKind::InvalidOperation, operation, "kernel must be at least 1, got ",
-          kernel[i]);
+    const Index stride = options.stride[at] == kStrideOfKernel ? kernel[at] : options.stride[at];
+    check(kernel[at] >= 1, ErrorKind::InvalidOperation, operation,
+          "kernel must be at least 1, got ", kernel[at]);
     check(stride >= 1, ErrorKind::InvalidOperation, operation, "stride must be at least 1, got ",
           stride);
     Index& extent = out[form.spatial_axis(i)];
@@ -30,8 +30,8 @@ Shape unpooled_shape(const Shape& x, const Extents<Rank>& kernel,
       check(options.padding.kind() != PaddingMode::Kind::Same, ErrorKind::InvalidOperation,
             operation, "same padding leaves the extents open; set output_extents");
       const PaddingAmount amount =
-          options.padding.resolve(i, extent, kernel[i], stride, 1, operation);
-      extent = (extent - 1) * stride + kernel[i] - amount.before - amount.behind;
+          options.padding.resolve(i, extent, kernel[at], stride, 1, operation);
+      extent = (extent - 1) * stride + kernel[at] - amount.before - amount.behind;
     }
     check(extent >= 1, ErrorKind::InvalidOperation, operation,
           "output extents must be at least 1, got ", extent);
@@ -68,7 +68,7 @@ void max_unpool_into(const View<T>& x, const View<std::int64_t>& indices, const 
 
 template <class T, int Rank>
 Array<T> max_unpool(const View<T>& x, const View<std::int64_t>& indices,
-                    const Extents<Rank>& kernel, const UnpoolOptions<Rank>& options) {
+                    const PerAxis<Rank>& kernel, const UnpoolOptions<Rank>& options) {
   const std::string operation = pool_name("max_unpool", Rank);
   check_defined(x, operation, "x");
   check_defined(indices, operation, "indices");
@@ -112,7 +112,7 @@ Array<T> max_unpool_backward(const View<T>& dy, const View<std::int64_t>& indice
   template LAMINA_EXPORT void max_unpool_into<T, Rank>(const View<T>&, const View<std::int64_t>&, \
                                                        const MutView<T>&, DataFormat);            \
   template LAMINA_EXPORT Array<T> max_unpool<T, Rank>(const View<T>&, const View<std::int64_t>&,  \
-                                                      const Extents<Rank>&,                       \
+                                                      const PerAxis<Rank>&,                       \
                                                       const UnpoolOptions<Rank>&);                \
   template LAMINA_EXPORT Array<T> max_unpool_backward<T, Rank>(                                   \
       const View<T>&, const View<std::int64_t>&, DataFormat);

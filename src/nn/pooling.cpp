@@ -102,7 +102,7 @@ void run_avg_pool_backward_into(const PoolPlan& plan, const View<T>& dy, const M
 // ---------------------------------------------------------------- windows of one size
 
 template <class T, int Rank>
-void max_pool_into(const View<T>& x, const Extents<Rank>& kernel, const MutView<T>& out,
+void max_pool_into(const View<T>& x, const PerAxis<Rank>& kernel, const MutView<T>& out,
                    const MutView<std::int64_t>* indices, const PoolOptions<Rank>& options) {
   const std::string operation = pool_name("max_pool", Rank);
   check_defined(x, operation, "x");
@@ -111,7 +111,7 @@ void max_pool_into(const View<T>& x, const Extents<Rank>& kernel, const MutView<
 }
 
 template <class T, int Rank>
-MaxPoolResult<T> max_pool(const View<T>& x, const Extents<Rank>& kernel, bool with_indices,
+MaxPoolResult<T> max_pool(const View<T>& x, const PerAxis<Rank>& kernel, bool with_indices,
                           const PoolOptions<Rank>& options) {
   const std::string operation = pool_name("max_pool", Rank);
   check_defined(x, operation, "x");
@@ -120,7 +120,7 @@ MaxPoolResult<T> max_pool(const View<T>& x, const Extents<Rank>& kernel, bool wi
 }
 
 template <class T, int Rank>
-Array<T> max_pool_backward(const View<T>& dy, const View<T>& x, const Extents<Rank>& kernel,
+Array<T> max_pool_backward(const View<T>& dy, const View<T>& x, const PerAxis<Rank>& kernel,
                            const PoolOptions<Rank>& options) {
   const std::string operation = pool_name("max_pool", Rank, "_backward");
   check_defined(dy, operation, "dy");
@@ -173,7 +173,7 @@ Array<T> max_pool_backward(const View<T>& dy, const View<std::int64_t>& indices,
 }
 
 template <class T, int Rank>
-void avg_pool_into(const View<T>& x, const Extents<Rank>& kernel, const MutView<T>& out,
+void avg_pool_into(const View<T>& x, const PerAxis<Rank>& kernel, const MutView<T>& out,
                    const AvgPoolOptions<Rank>& options) {
   const std::string operation = pool_name("avg_pool", Rank);
   check_defined(x, operation, "x");
@@ -183,7 +183,7 @@ void avg_pool_into(const View<T>& x, const Extents<Rank>& kernel, const MutView<
 }
 
 template <class T, int Rank>
-Array<T> avg_pool(const View<T>& x, const Extents<Rank>& kernel,
+Array<T> avg_pool(const View<T>& x, const PerAxis<Rank>& kernel,
                   const AvgPoolOptions<Rank>& options) {
   const std::string operation = pool_name("avg_pool", Rank);
   check_defined(x, operation, "x");
@@ -192,7 +192,7 @@ Array<T> avg_pool(const View<T>& x, const Extents<Rank>& kernel,
 }
 
 template <class T, int Rank>
-void avg_pool_backward_into(const View<T>& dy, const Extents<Rank>& kernel, const MutView<T>& dx,
+void avg_pool_backward_into(const View<T>& dy, const PerAxis<Rank>& kernel, const MutView<T>& dx,
                             const AvgPoolOptions<Rank>& options) {
   const std::string operation = pool_name("avg_pool", Rank, "_backward");
   check_defined(dy, operation, "dy");
@@ -203,7 +203,7 @@ void avg_pool_backward_into(const View<T>& dy, const Extents<Rank>& kernel, cons
 }
 
 template <class T, int Rank>
-Array<T> avg_pool_backward(const View<T>& dy, const Shape& x_shape, const Extents<Rank>& kernel,
+Array<T> avg_pool_backward(const View<T>& dy, const Shape& x_shape, const PerAxis<Rank>& kernel,
                            const AvgPoolOptions<Rank>& options) {
   Array<T> dx = Array<T>::empty(x_shape);
   avg_pool_backward_into<T, Rank>(dy, kernel, dx, options);
@@ -212,24 +212,24 @@ Array<T> avg_pool_backward(const View<T>& dy, const Shape& x_shape, const Extent
 
 #define LAMINA_INSTANTIATE_RANK(T, Rank)                                                          \
   template LAMINA_EXPORT void max_pool_into<T, Rank>(                                             \
-      const View<T>&, const Extents<Rank>&, const MutView<T>&, const MutView<std::int64_t>*,      \
+      const View<T>&, const PerAxis<Rank>&, const MutView<T>&, const MutView<std::int64_t>*,      \
       const PoolOptions<Rank>&);                                                                  \
-  template LAMINA_EXPORT MaxPoolResult<T> max_pool<T, Rank>(const View<T>&, const Extents<Rank>&, \
+  template LAMINA_EXPORT MaxPoolResult<T> max_pool<T, Rank>(const View<T>&, const PerAxis<Rank>&, \
                                                             bool, const PoolOptions<Rank>&);      \
   template LAMINA_EXPORT Array<T> max_pool_backward<T, Rank>(                                     \
-      const View<T>&, const View<T>&, const Extents<Rank>&, const PoolOptions<Rank>&);            \
+      const View<T>&, const View<T>&, const PerAxis<Rank>&, const PoolOptions<Rank>&);            \
   template LAMINA_EXPORT void max_pool_backward_into<T, Rank>(                                    \
       const View<T>&, const View<std::int64_t>&, const MutView<T>&, DataFormat);                  \
   template LAMINA_EXPORT Array<T> max_pool_backward<T, Rank>(                                     \
       const View<T>&, const View<std::int64_t>&, const Shape&, DataFormat);                       \
   template LAMINA_EXPORT void avg_pool_into<T, Rank>(                                             \
-      const View<T>&, const Extents<Rank>&, const MutView<T>&, const AvgPoolOptions<Rank>&);      \
-  template LAMINA_EXPORT Array<T> avg_pool<T, Rank>(const View<T>&, const Extents<Rank>&,         \
+      const View<T>&, const PerAxis<Rank>&, const MutView<T>&, const AvgPoolOptions<Rank>&);      \
+  template LAMINA_EXPORT Array<T> avg_pool<T, Rank>(const View<T>&, const PerAxis<Rank>&,         \
                                                     const AvgPoolOptions<Rank>&);                 \
   template LAMINA_EXPORT void avg_pool_backward_into<T, Rank>(                                    \
-      const View<T>&, const Extents<Rank>&, const MutView<T>&, const AvgPoolOptions<Rank>&);      \
+      const View<T>&, const PerAxis<Rank>&, const MutView<T>&, const AvgPoolOptions<Rank>&);      \
   template LAMINA_EXPORT Array<T> avg_pool_backward<T, Rank>(                                     \
-      const View<T>&, const Shape&, const Extents<Rank>&, const AvgPoolOptions<Rank>&);
+      const View<T>&, const Shape&, const PerAxis<Rank>&, const AvgPoolOptions<Rank>&);
 #define LAMINA_INSTANTIATE(T)                                                                      \
   template void run_max_pool_into(const PoolPlan&, const View<T>&, const MutView<T>&,              \
                                   const MutView<std::int64_t>*, std::string_view);                 \

@@ -71,12 +71,10 @@ struct PoolPlan {
 
 /// plan_windows of options, for Rank axes.
 template <int Rank, class Options>
-[[nodiscard]] PoolPlan plan_of(const Shape& x, const Extents<Rank>& kernel, const Options& options,
+[[nodiscard]] PoolPlan plan_of(const Shape& x, const PerAxis<Rank>& kernel, const Options& options,
                                const PoolDivisor& divisor, std::string_view operation) {
-  std::array<Index, 3> extents{};
-  for (int i = 0; i < Rank; ++i) extents[static_cast<std::size_t>(i)] = kernel[i];
-  return plan_windows(x, Rank, extents.data(), options.stride.data(), options.padding,
-                      options.dilation.data(), options.ceil_mode, options.format, divisor,
+  return plan_windows(x, Rank, kernel.begin(), options.stride.begin(), options.padding,
+                      options.dilation.begin(), options.ceil_mode, options.format, divisor,
                       operation);
 }
 

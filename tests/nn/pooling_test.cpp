@@ -94,7 +94,7 @@ Options options_of(const PoolCase& c, DataFormat format) {
   return options;
 }
 template <int Rank>
-nn::Extents<Rank> kernel_of(const PoolCase& c) {
+PerAxis<Rank> kernel_of(const PoolCase& c) {
   std::array<Index, static_cast<std::size_t>(Rank)> kernel{};
   for (std::size_t i = 0; i < kernel.size(); ++i) kernel[i] = c.axes[3 - kernel.size() + i].kernel;
   return kernel;

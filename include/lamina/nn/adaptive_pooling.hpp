@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 
 #include "lamina/core/array.hpp"
@@ -28,7 +27,7 @@ void adaptive_pool_into(bool max, const View<T>& x, const MutView<T>& out,
                         const MutView<std::int64_t>* indices, DataFormat format);
 template <class T, int Rank>
 [[nodiscard]] MaxPoolResult<T> adaptive_pool(bool max, const View<T>& x,
-                                             const Extents<Rank>& extents, bool with_indices,
+                                             const PerAxis<Rank>& extents, bool with_indices,
                                              DataFormat format);
 template <class T, int Rank>
 [[nodiscard]] Array<T> adaptive_max_pool_backward(const View<T>& dy, const View<T>& x,
@@ -50,7 +49,7 @@ void adaptive_avg_pool1d_into(const View<T>& x, MutArg<T> out,
   detail::adaptive_pool_into<T, 1>(false, x, out, nullptr, format);
 }
 template <class T>
-[[nodiscard]] Array<T> adaptive_avg_pool1d(const View<T>& x, const Extents<1>& extents,
+[[nodiscard]] Array<T> adaptive_avg_pool1d(const View<T>& x, const PerAxis<1>& extents,
                                            DataFormat format = DataFormat::NCHW) {
   return detail::adaptive_pool<T, 1>(false, x, extents, false, format).values;
 }
@@ -60,7 +59,7 @@ void adaptive_avg_pool2d_into(const View<T>& x, MutArg<T> out,
   detail::adaptive_pool_into<T, 2>(false, x, out, nullptr, format);
 }
 template <class T>
-[[nodiscard]] Array<T> adaptive_avg_pool2d(const View<T>& x, const Extents<2>& extents,
+[[nodiscard]] Array<T> adaptive_avg_pool2d(const View<T>& x, const PerAxis<2>& extents,
                                            DataFormat format = DataFormat::NCHW) {
   return detail::adaptive_pool<T, 2>(false, x, extents, false, format).values;
 }
@@ -70,7 +69,7 @@ void adaptive_avg_pool3d_into(const View<T>& x, MutArg<T> out,
   detail::adaptive_pool_into<T, 3>(false, x, out, nullptr, format);
 }
 template <class T>
-[[nodiscard]] Array<T> adaptive_avg_pool3d(const View<T>& x, const Extents<3>& extents,
+[[nodiscard]] Array<T> adaptive_avg_pool3d(const View<T>& x, const PerAxis<3>& extents,
                                            DataFormat format = DataFormat::NCHW) {
   return detail::adaptive_pool<T, 3>(false, x, extents, false, format).values;
 }
@@ -116,7 +115,7 @@ void adaptive_max_pool1d_into(const View<T>& x, MutArg<T> out,
   detail::adaptive_pool_into<T, 1>(true, x, out, nullptr, format);
 }
 template <class T>
-[[nodiscard]] Array<T> adaptive_max_pool1d(const View<T>& x, const Extents<1>& extents,
+[[nodiscard]] Array<T> adaptive_max_pool1d(const View<T>& x, const PerAxis<1>& extents,
                                            DataFormat format = DataFormat::NCHW) {
   return detail::adaptive_pool<T, 1>(true, x, extents, false, format).values;
 }
@@ -128,7 +127,7 @@ void adaptive_max_pool1d_with_indices_into(const View<T>& x, MutArg<T> out,
 }
 template <class T>
 [[nodiscard]] MaxPoolResult<T> adaptive_max_pool1d_with_indices(
-    const View<T>& x, const Extents<1>& extents, DataFormat format = DataFormat::NCHW) {
+    const View<T>& x, const PerAxis<1>& extents, DataFormat format = DataFormat::NCHW) {
   return detail::adaptive_pool<T, 1>(true, x, extents, true, format);
 }
 template <class T>
@@ -137,7 +136,7 @@ void adaptive_max_pool2d_into(const View<T>& x, MutArg<T> out,
   detail::adaptive_pool_into<T, 2>(true, x, out, nullptr, format);
 }
 template <class T>
-[[nodiscard]] Array<T> adaptive_max_pool2d(const View<T>& x, const Extents<2>& extents,
+[[nodiscard]] Array<T> adaptive_max_pool2d(const View<T>& x, const PerAxis<2>& extents,
                                            DataFormat format = DataFormat::NCHW) {
   return detail::adaptive_pool<T, 2>(true, x, extents, false, format).values;
 }
@@ -149,7 +148,7 @@ void adaptive_max_pool2d_with_indices_into(const View<T>& x, MutArg<T> out,
 }
 template <class T>
 [[nodiscard]] MaxPoolResult<T> adaptive_max_pool2d_with_indices(
-    const View<T>& x, const Extents<2>& extents, DataFormat format = DataFormat::NCHW) {
+    const View<T>& x, const PerAxis<2>& extents, DataFormat format = DataFormat::NCHW) {
   return detail::adaptive_pool<T, 2>(true, x, extents, true, format);
 }
 template <class T>
@@ -158,7 +157,7 @@ void adaptive_max_pool3d_into(const View<T>& x, MutArg<T> out,
   detail::adaptive_pool_into<T, 3>(true, x, out, nullptr, format);
 }
 template <class T>
-[[nodiscard]] Array<T> adaptive_max_pool3d(const View<T>& x, const Extents<3>& extents,
+[[nodiscard]] Array<T> adaptive_max_pool3d(const View<T>& x, const PerAxis<3>& extents,
                                            DataFormat format = DataFormat::NCHW) {
   return detail::adaptive_pool<T, 3>(true, x, extents, false, format).values;
 }
@@ -170,7 +169,7 @@ void adaptive_max_pool3d_with_indices_into(const View<T>& x, MutArg<T> out,
 }
 template <class T>
 [[nodiscard]] MaxPoolResult<T> adaptive_max_pool3d_with_indices(
-    const View<T>& x, const Extents<3>& extents, DataFormat format = DataFormat::NCHW) {
+    const View<T>& x, const PerAxis<3>& extents, DataFormat format = DataFormat::NCHW) {
   return detail::adaptive_pool<T, 3>(true, x, extents, true, format);
 }
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 
 #include "lamina/core/array.hpp"
@@ -11,10 +10,11 @@ namespace lamina::nn {
 
 template <int Rank>
 struct UnpoolOptions {
-  std::array<Index, static_cast<std::size_t>(Rank)> stride = detail::strides_of_kernel<Rank>();
+  [[no_unique_address]] lamina::detail::ByName by_name = lamina::detail::ByName();
+  PerAxis<Rank> stride = kStrideOfKernel;
   PaddingMode padding = {};
   /// Extents of the result; 0: (in - 1) * stride + kernel - padding before and behind.
-  std::array<Index, static_cast<std::size_t>(Rank)> output_extents = {};
+  PerAxis<Rank> output_extents = 0;
   DataFormat format = DataFormat::NCHW;
 };
 using Unpool1dOptions = UnpoolOptions<1>;
@@ -27,7 +27,7 @@ void max_unpool_into(const View<T>& x, const View<std::int64_t>& indices, const 
                      DataFormat format);
 template <class T, int Rank>
 [[nodiscard]] Array<T> max_unpool(const View<T>& x, const View<std::int64_t>& indices,
-                                  const Extents<Rank>& kernel, const UnpoolOptions<Rank>& options);
+                                  const PerAxis<Rank>& kernel, const UnpoolOptions<Rank>& options);
 template <class T, int Rank>
 [[nodiscard]] Array<T> max_unpool_backward(const View<T>& dy, const View<std::int64_t>& indices,
                                            DataFormat format);
@@ -55,7 +55,7 @@ void max_unpool1d_into(const View<T>& x, const View<std::int64_t>& indices, MutA
 }
 template <class T>
 [[nodiscard]] Array<T> max_unpool1d(const View<T>& x, const View<std::int64_t>& indices,
-                                    const Extents<1>& kernel, const Unpool1dOptions& options = {}) {
+                                    const PerAxis<1>& kernel, const Unpool1dOptions& options = {}) {
   return detail::max_unpool<T, 1>(x, indices, kernel, options);
 }
 template <class T>
@@ -65,7 +65,7 @@ void max_unpool2d_into(const View<T>& x, const View<std::int64_t>& indices, MutA
 }
 template <class T>
 [[nodiscard]] Array<T> max_unpool2d(const View<T>& x, const View<std::int64_t>& indices,
-                                    const Extents<2>& kernel, const Unpool2dOptions& options = {}) {
+                                    const PerAxis<2>& kernel, const Unpool2dOptions& options = {}) {
   return detail::max_unpool<T, 2>(x, indices, kernel, options);
 }
 template <class T>
@@ -75,7 +75,7 @@ void max_unpool3d_into(const View<T>& x, const View<std::int64_t>& indices, MutA
 }
 template <class T>
 [[nodiscard]] Array<T> max_unpool3d(const View<T>& x, const View<std::int64_t>& indices,
-                                    const Extents<3>& kernel, const Unpool3dOptions& options = {}) {
+                                    const PerAxis<3>& kernel, const Unpool3dOptions& options = {}) {
   return detail::max_unpool<T, 3>(x, indices, kernel, options);
 }
 

@@ -1,12 +1,9 @@
 #pragma once
 
-#include <array>
-#include <concepts>
 #include <cstdint>
 #include <limits>
 
 #include "lamina/core/array.hpp"
-#include "lamina/nn/pad.hpp"
 #include "lamina/nn/types.hpp"
 
 /// Pooling: each output is the greatest element, the mean, or the p-norm of a window of x.
@@ -29,42 +26,15 @@
 /// axes: L; H, W; D, H, W.
 namespace lamina::nn {
 
-/// One number for each of Rank axes, or one for all: {2, 3} or 2.
-template <int Rank>
-class Extents {
- public:
-  using Values = std::array<Index, static_cast<std::size_t>(Rank)>;
-  constexpr Extents(Index all) noexcept { values_.fill(all); }       // NOLINT: implicit
-  constexpr Extents(const Values& each) noexcept : values_(each) {}  // NOLINT: implicit
-  template <std::convertible_to<Index>... I>
-  requires(Rank > 1 && sizeof...(I) == Rank) constexpr Extents(I... each) noexcept  // NOLINT
-      : values_{static_cast<Index>(each)...} {}
-  [[nodiscard]] constexpr Index operator[](int axis) const noexcept {
-    return values_[static_cast<std::size_t>(axis)];
-  }
-  friend constexpr bool operator==(const Extents&, const Extents&) = default;
-
- private:
-  Values values_{};
-};
-
 /// A stride that is the window's extent: windows side by side.
 inline constexpr Index kStrideOfKernel = std::numeric_limits<Index>::min();
 
-namespace detail {
-template <int Rank>
-[[nodiscard]] constexpr std::array<Index, static_cast<std::size_t>(Rank)> strides_of_kernel() {
-  std::array<Index, static_cast<std::size_t>(Rank)> all{};
-  all.fill(kStrideOfKernel);
-  return all;
-}
-}  // namespace detail
-
 template <int Rank>
 struct PoolOptions {
-  std::array<Index, static_cast<std::size_t>(Rank)> stride = detail::strides_of_kernel<Rank>();
+  [[no_unique_address]] lamina::detail::ByName by_name = lamina::detail::ByName();
+  PerAxis<Rank> stride = kStrideOfKernel;
   PaddingMode padding = {};
-  std::array<Index, static_cast<std::size_t>(Rank)> dilation = detail::ones<Rank>();
+  PerAxis<Rank> dilation = 1;
   bool ceil_mode = false;  ///< the last window may reach behind the padded x
   DataFormat format = DataFormat::NCHW;
 };
@@ -74,9 +44,10 @@ using Pool3dOptions = PoolOptions<3>;
 
 template <int Rank>
 struct AvgPoolOptions {
-  std::array<Index, static_cast<std::size_t>(Rank)> stride = detail::strides_of_kernel<Rank>();
+  [[no_unique_address]] lamina::detail::ByName by_name = lamina::detail::ByName();
+  PerAxis<Rank> stride = kStrideOfKernel;
   PaddingMode padding = {};
-  std::array<Index, static_cast<std::size_t>(Rank)> dilation = detail::ones<Rank>();
+  PerAxis<Rank> dilation = 1;
   bool ceil_mode = false;
   DataFormat format = DataFormat::NCHW;
   bool count_include_pad = true;  ///< elements of padding count for the mean
@@ -96,14 +67,14 @@ struct MaxPoolResult {
 
 namespace detail {
 template <class T, int Rank>
-void max_pool_into(const View<T>& x, const Extents<Rank>& kernel, const MutView<T>& out,
+void max_pool_into(const View<T>& x, const PerAxis<Rank>& kernel, const MutView<T>& out,
                    const MutView<std::int64_t>* indices, const PoolOptions<Rank>& options);
 template <class T, int Rank>
-[[nodiscard]] MaxPoolResult<T> max_pool(const View<T>& x, const Extents<Rank>& kernel,
+[[nodiscard]] MaxPoolResult<T> max_pool(const View<T>& x, const PerAxis<Rank>& kernel,
                                         bool with_indices, const PoolOptions<Rank>& options);
 template <class T, int Rank>
 [[nodiscard]] Array<T> max_pool_backward(const View<T>& dy, const View<T>& x,
-                                         const Extents<Rank>& kernel,
+                                         const PerAxis<Rank>& kernel,
                                          const PoolOptions<Rank>& options);
 template <class T, int Rank>
 void max_pool_backward_into(const View<T>& dy, const View<std::int64_t>& indices,
@@ -112,27 +83,27 @@ template <class T, int Rank>
 [[nodiscard]] Array<T> max_pool_backward(const View<T>& dy, const View<std::int64_t>& indices,
                                          const Shape& x_shape, DataFormat format);
 template <class T, int Rank>
-void avg_pool_into(const View<T>& x, const Extents<Rank>& kernel, const MutView<T>& out,
+void avg_pool_into(const View<T>& x, const PerAxis<Rank>& kernel, const MutView<T>& out,
                    const AvgPoolOptions<Rank>& options);
 template <class T, int Rank>
-[[nodiscard]] Array<T> avg_pool(const View<T>& x, const Extents<Rank>& kernel,
+[[nodiscard]] Array<T> avg_pool(const View<T>& x, const PerAxis<Rank>& kernel,
                                 const AvgPoolOptions<Rank>& options);
 template <class T, int Rank>
-void avg_pool_backward_into(const View<T>& dy, const Extents<Rank>& kernel, const MutView<T>& dx,
+void avg_pool_backward_into(const View<T>& dy, const PerAxis<Rank>& kernel, const MutView<T>& dx,
                             const AvgPoolOptions<Rank>& options);
 template <class T, int Rank>
 [[nodiscard]] Array<T> avg_pool_backward(const View<T>& dy, const Shape& x_shape,
-                                         const Extents<Rank>& kernel,
+                                         const PerAxis<Rank>& kernel,
                                          const AvgPoolOptions<Rank>& options);
 template <class T, int Rank>
-void lp_pool_into(const View<T>& x, double p, const Extents<Rank>& kernel, const MutView<T>& out,
+void lp_pool_into(const View<T>& x, double p, const PerAxis<Rank>& kernel, const MutView<T>& out,
                   const PoolOptions<Rank>& options);
 template <class T, int Rank>
-[[nodiscard]] Array<T> lp_pool(const View<T>& x, double p, const Extents<Rank>& kernel,
+[[nodiscard]] Array<T> lp_pool(const View<T>& x, double p, const PerAxis<Rank>& kernel,
                                const PoolOptions<Rank>& options);
 template <class T, int Rank>
 [[nodiscard]] Array<T> lp_pool_backward(const View<T>& dy, const View<T>& x, const View<T>& y,
-                                        double p, const Extents<Rank>& kernel,
+                                        double p, const PerAxis<Rank>& kernel,
                                         const PoolOptions<Rank>& options);
 }  // namespace detail
 
@@ -142,34 +113,49 @@ template <class T, int Rank>
 /// -inf. Gradient: max_pool2d_backward. As torch.nn.functional.max_pool2d, ONNX MaxPool, NumRS2
 /// max_pool2d, which skips NaN: max_pool2d(x, {2, 2}, {2, 2}).
 template <class T>
-void max_pool1d_into(const View<T>& x, const Extents<1>& kernel, MutArg<T> out,
+void max_pool1d_into(const View<T>& x, const PerAxis<1>& kernel, MutArg<T> out,
                      const Pool1dOptions& options = {}) {
   detail::max_pool_into<T, 1>(x, kernel, out, nullptr, options);
 }
 template <class T>
-[[nodiscard]] Array<T> max_pool1d(const View<T>& x, const Extents<1>& kernel,
+[[nodiscard]] Array<T> max_pool1d(const View<T>& x, const PerAxis<1>& kernel,
                                   const Pool1dOptions& options = {}) {
   return detail::max_pool<T, 1>(x, kernel, false, options).values;
 }
 template <class T>
-void max_pool2d_into(const View<T>& x, const Extents<2>& kernel, MutArg<T> out,
+[[nodiscard]] Array<T> max_pool1d(const View<T>& x, const PerAxis<1>& kernel,
+                                  const PerAxis<1>& stride) {
+  return max_pool1d(x, kernel, {.stride = stride});
+}
+template <class T>
+void max_pool2d_into(const View<T>& x, const PerAxis<2>& kernel, MutArg<T> out,
                      const Pool2dOptions& options = {}) {
   detail::max_pool_into<T, 2>(x, kernel, out, nullptr, options);
 }
 template <class T>
-[[nodiscard]] Array<T> max_pool2d(const View<T>& x, const Extents<2>& kernel,
+[[nodiscard]] Array<T> max_pool2d(const View<T>& x, const PerAxis<2>& kernel,
                                   const Pool2dOptions& options = {}) {
   return detail::max_pool<T, 2>(x, kernel, false, options).values;
 }
 template <class T>
-void max_pool3d_into(const View<T>& x, const Extents<3>& kernel, MutArg<T> out,
+[[nodiscard]] Array<T> max_pool2d(const View<T>& x, const PerAxis<2>& kernel,
+                                  const PerAxis<2>& stride) {
+  return max_pool2d(x, kernel, {.stride = stride});
+}
+template <class T>
+void max_pool3d_into(const View<T>& x, const PerAxis<3>& kernel, MutArg<T> out,
                      const Pool3dOptions& options = {}) {
   detail::max_pool_into<T, 3>(x, kernel, out, nullptr, options);
 }
 template <class T>
-[[nodiscard]] Array<T> max_pool3d(const View<T>& x, const Extents<3>& kernel,
+[[nodiscard]] Array<T> max_pool3d(const View<T>& x, const PerAxis<3>& kernel,
                                   const Pool3dOptions& options = {}) {
   return detail::max_pool<T, 3>(x, kernel, false, options).values;
+}
+template <class T>
+[[nodiscard]] Array<T> max_pool3d(const View<T>& x, const PerAxis<3>& kernel,
+                                  const PerAxis<3>& stride) {
+  return max_pool3d(x, kernel, {.stride = stride});
 }
 
 /// The same with the indices of the maxima: of equals the first, of NaNs the last in row-major
@@ -177,35 +163,35 @@ template <class T>
 /// that span 2^31 elements of memory. As torch max_pool2d(return_indices=True); ONNX counts indices
 /// through the whole of x.
 template <class T>
-void max_pool1d_with_indices_into(const View<T>& x, const Extents<1>& kernel, MutArg<T> out,
+void max_pool1d_with_indices_into(const View<T>& x, const PerAxis<1>& kernel, MutArg<T> out,
                                   const MutView<std::int64_t>& indices,
                                   const Pool1dOptions& options = {}) {
   detail::max_pool_into<T, 1>(x, kernel, out, &indices, options);
 }
 template <class T>
-[[nodiscard]] MaxPoolResult<T> max_pool1d_with_indices(const View<T>& x, const Extents<1>& kernel,
+[[nodiscard]] MaxPoolResult<T> max_pool1d_with_indices(const View<T>& x, const PerAxis<1>& kernel,
                                                        const Pool1dOptions& options = {}) {
   return detail::max_pool<T, 1>(x, kernel, true, options);
 }
 template <class T>
-void max_pool2d_with_indices_into(const View<T>& x, const Extents<2>& kernel, MutArg<T> out,
+void max_pool2d_with_indices_into(const View<T>& x, const PerAxis<2>& kernel, MutArg<T> out,
                                   const MutView<std::int64_t>& indices,
                                   const Pool2dOptions& options = {}) {
   detail::max_pool_into<T, 2>(x, kernel, out, &indices, options);
 }
 template <class T>
-[[nodiscard]] MaxPoolResult<T> max_pool2d_with_indices(const View<T>& x, const Extents<2>& kernel,
+[[nodiscard]] MaxPoolResult<T> max_pool2d_with_indices(const View<T>& x, const PerAxis<2>& kernel,
                                                        const Pool2dOptions& options = {}) {
   return detail::max_pool<T, 2>(x, kernel, true, options);
 }
 template <class T>
-void max_pool3d_with_indices_into(const View<T>& x, const Extents<3>& kernel, MutArg<T> out,
+void max_pool3d_with_indices_into(const View<T>& x, const PerAxis<3>& kernel, MutArg<T> out,
                                   const MutView<std::int64_t>& indices,
                                   const Pool3dOptions& options = {}) {
   detail::max_pool_into<T, 3>(x, kernel, out, &indices, options);
 }
 template <class T>
-[[nodiscard]] MaxPoolResult<T> max_pool3d_with_indices(const View<T>& x, const Extents<3>& kernel,
+[[nodiscard]] MaxPoolResult<T> max_pool3d_with_indices(const View<T>& x, const PerAxis<3>& kernel,
                                                        const Pool3dOptions& options = {}) {
   return detail::max_pool<T, 3>(x, kernel, true, options);
 }
@@ -215,7 +201,7 @@ template <class T>
 /// dy (as the result)   dx (as x). Error(IndexOutOfBounds): an index beyond x; -1 is nowhere.
 template <class T>
 [[nodiscard]] Array<T> max_pool1d_backward(const View<T>& dy, ViewArg<T> x,
-                                           const Extents<1>& kernel,
+                                           const PerAxis<1>& kernel,
                                            const Pool1dOptions& options = {}) {
   return detail::max_pool_backward<T, 1>(dy, x, kernel, options);
 }
@@ -232,7 +218,7 @@ void max_pool1d_backward_into(const View<T>& dy, const View<std::int64_t>& indic
 }
 template <class T>
 [[nodiscard]] Array<T> max_pool2d_backward(const View<T>& dy, ViewArg<T> x,
-                                           const Extents<2>& kernel,
+                                           const PerAxis<2>& kernel,
                                            const Pool2dOptions& options = {}) {
   return detail::max_pool_backward<T, 2>(dy, x, kernel, options);
 }
@@ -249,7 +235,7 @@ void max_pool2d_backward_into(const View<T>& dy, const View<std::int64_t>& indic
 }
 template <class T>
 [[nodiscard]] Array<T> max_pool3d_backward(const View<T>& dy, ViewArg<T> x,
-                                           const Extents<3>& kernel,
+                                           const PerAxis<3>& kernel,
                                            const Pool3dOptions& options = {}) {
   return detail::max_pool_backward<T, 3>(dy, x, kernel, options);
 }
@@ -273,67 +259,82 @@ void max_pool3d_backward_into(const View<T>& dy, const View<std::int64_t>& indic
 /// T, column by column, then one division. As torch.nn.functional.avg_pool2d, ONNX AveragePool
 /// (which does not include padding unless told), NumRS2 avg_pool2d.
 template <class T>
-void avg_pool1d_into(const View<T>& x, const Extents<1>& kernel, MutArg<T> out,
+void avg_pool1d_into(const View<T>& x, const PerAxis<1>& kernel, MutArg<T> out,
                      const AvgPool1dOptions& options = {}) {
   detail::avg_pool_into<T, 1>(x, kernel, out, options);
 }
 template <class T>
-[[nodiscard]] Array<T> avg_pool1d(const View<T>& x, const Extents<1>& kernel,
+[[nodiscard]] Array<T> avg_pool1d(const View<T>& x, const PerAxis<1>& kernel,
                                   const AvgPool1dOptions& options = {}) {
   return detail::avg_pool<T, 1>(x, kernel, options);
 }
 template <class T>
-void avg_pool2d_into(const View<T>& x, const Extents<2>& kernel, MutArg<T> out,
+[[nodiscard]] Array<T> avg_pool1d(const View<T>& x, const PerAxis<1>& kernel,
+                                  const PerAxis<1>& stride) {
+  return avg_pool1d(x, kernel, {.stride = stride});
+}
+template <class T>
+void avg_pool2d_into(const View<T>& x, const PerAxis<2>& kernel, MutArg<T> out,
                      const AvgPool2dOptions& options = {}) {
   detail::avg_pool_into<T, 2>(x, kernel, out, options);
 }
 template <class T>
-[[nodiscard]] Array<T> avg_pool2d(const View<T>& x, const Extents<2>& kernel,
+[[nodiscard]] Array<T> avg_pool2d(const View<T>& x, const PerAxis<2>& kernel,
                                   const AvgPool2dOptions& options = {}) {
   return detail::avg_pool<T, 2>(x, kernel, options);
 }
 template <class T>
-void avg_pool3d_into(const View<T>& x, const Extents<3>& kernel, MutArg<T> out,
+[[nodiscard]] Array<T> avg_pool2d(const View<T>& x, const PerAxis<2>& kernel,
+                                  const PerAxis<2>& stride) {
+  return avg_pool2d(x, kernel, {.stride = stride});
+}
+template <class T>
+void avg_pool3d_into(const View<T>& x, const PerAxis<3>& kernel, MutArg<T> out,
                      const AvgPool3dOptions& options = {}) {
   detail::avg_pool_into<T, 3>(x, kernel, out, options);
 }
 template <class T>
-[[nodiscard]] Array<T> avg_pool3d(const View<T>& x, const Extents<3>& kernel,
+[[nodiscard]] Array<T> avg_pool3d(const View<T>& x, const PerAxis<3>& kernel,
                                   const AvgPool3dOptions& options = {}) {
   return detail::avg_pool<T, 3>(x, kernel, options);
+}
+template <class T>
+[[nodiscard]] Array<T> avg_pool3d(const View<T>& x, const PerAxis<3>& kernel,
+                                  const PerAxis<3>& stride) {
+  return avg_pool3d(x, kernel, {.stride = stride});
 }
 
 /// dx: each element collects dy / divisor of the windows that hold it.
 template <class T>
-void avg_pool1d_backward_into(const View<T>& dy, const Extents<1>& kernel, MutArg<T> dx,
+void avg_pool1d_backward_into(const View<T>& dy, const PerAxis<1>& kernel, MutArg<T> dx,
                               const AvgPool1dOptions& options = {}) {
   detail::avg_pool_backward_into<T, 1>(dy, kernel, dx, options);
 }
 template <class T>
 [[nodiscard]] Array<T> avg_pool1d_backward(const View<T>& dy, const Shape& x_shape,
-                                           const Extents<1>& kernel,
+                                           const PerAxis<1>& kernel,
                                            const AvgPool1dOptions& options = {}) {
   return detail::avg_pool_backward<T, 1>(dy, x_shape, kernel, options);
 }
 template <class T>
-void avg_pool2d_backward_into(const View<T>& dy, const Extents<2>& kernel, MutArg<T> dx,
+void avg_pool2d_backward_into(const View<T>& dy, const PerAxis<2>& kernel, MutArg<T> dx,
                               const AvgPool2dOptions& options = {}) {
   detail::avg_pool_backward_into<T, 2>(dy, kernel, dx, options);
 }
 template <class T>
 [[nodiscard]] Array<T> avg_pool2d_backward(const View<T>& dy, const Shape& x_shape,
-                                           const Extents<2>& kernel,
+                                           const PerAxis<2>& kernel,
                                            const AvgPool2dOptions& options = {}) {
   return detail::avg_pool_backward<T, 2>(dy, x_shape, kernel, options);
 }
 template <class T>
-void avg_pool3d_backward_into(const View<T>& dy, const Extents<3>& kernel, MutArg<T> dx,
+void avg_pool3d_backward_into(const View<T>& dy, const PerAxis<3>& kernel, MutArg<T> dx,
                               const AvgPool3dOptions& options = {}) {
   detail::avg_pool_backward_into<T, 3>(dy, kernel, dx, options);
 }
 template <class T>
 [[nodiscard]] Array<T> avg_pool3d_backward(const View<T>& dy, const Shape& x_shape,
-                                           const Extents<3>& kernel,
+                                           const PerAxis<3>& kernel,
                                            const AvgPool3dOptions& options = {}) {
   return detail::avg_pool_backward<T, 3>(dy, x_shape, kernel, options);
 }
@@ -345,32 +346,32 @@ template <class T>
 /// overflow. As torch.nn.functional.lp_pool2d for even p (for odd p that sums x^p with its sign,
 /// and with ceil_mode it enlarges the windows at the edge), ONNX LpPool.
 template <class T>
-void lp_pool1d_into(const View<T>& x, double p, const Extents<1>& kernel, MutArg<T> out,
+void lp_pool1d_into(const View<T>& x, double p, const PerAxis<1>& kernel, MutArg<T> out,
                     const Pool1dOptions& options = {}) {
   detail::lp_pool_into<T, 1>(x, p, kernel, out, options);
 }
 template <class T>
-[[nodiscard]] Array<T> lp_pool1d(const View<T>& x, double p, const Extents<1>& kernel,
+[[nodiscard]] Array<T> lp_pool1d(const View<T>& x, double p, const PerAxis<1>& kernel,
                                  const Pool1dOptions& options = {}) {
   return detail::lp_pool<T, 1>(x, p, kernel, options);
 }
 template <class T>
-void lp_pool2d_into(const View<T>& x, double p, const Extents<2>& kernel, MutArg<T> out,
+void lp_pool2d_into(const View<T>& x, double p, const PerAxis<2>& kernel, MutArg<T> out,
                     const Pool2dOptions& options = {}) {
   detail::lp_pool_into<T, 2>(x, p, kernel, out, options);
 }
 template <class T>
-[[nodiscard]] Array<T> lp_pool2d(const View<T>& x, double p, const Extents<2>& kernel,
+[[nodiscard]] Array<T> lp_pool2d(const View<T>& x, double p, const PerAxis<2>& kernel,
                                  const Pool2dOptions& options = {}) {
   return detail::lp_pool<T, 2>(x, p, kernel, options);
 }
 template <class T>
-void lp_pool3d_into(const View<T>& x, double p, const Extents<3>& kernel, MutArg<T> out,
+void lp_pool3d_into(const View<T>& x, double p, const PerAxis<3>& kernel, MutArg<T> out,
                     const Pool3dOptions& options = {}) {
   detail::lp_pool_into<T, 3>(x, p, kernel, out, options);
 }
 template <class T>
-[[nodiscard]] Array<T> lp_pool3d(const View<T>& x, double p, const Extents<3>& kernel,
+[[nodiscard]] Array<T> lp_pool3d(const View<T>& x, double p, const PerAxis<3>& kernel,
                                  const Pool3dOptions& options = {}) {
   return detail::lp_pool<T, 3>(x, p, kernel, options);
 }
@@ -379,19 +380,19 @@ template <class T>
 /// result. A window of zeros hands on nothing.
 template <class T>
 [[nodiscard]] Array<T> lp_pool1d_backward(const View<T>& dy, ViewArg<T> x, ViewArg<T> y, double p,
-                                          const Extents<1>& kernel,
+                                          const PerAxis<1>& kernel,
                                           const Pool1dOptions& options = {}) {
   return detail::lp_pool_backward<T, 1>(dy, x, y, p, kernel, options);
 }
 template <class T>
 [[nodiscard]] Array<T> lp_pool2d_backward(const View<T>& dy, ViewArg<T> x, ViewArg<T> y, double p,
-                                          const Extents<2>& kernel,
+                                          const PerAxis<2>& kernel,
                                           const Pool2dOptions& options = {}) {
   return detail::lp_pool_backward<T, 2>(dy, x, y, p, kernel, options);
 }
 template <class T>
 [[nodiscard]] Array<T> lp_pool3d_backward(const View<T>& dy, ViewArg<T> x, ViewArg<T> y, double p,
-                                          const Extents<3>& kernel,
+                                          const PerAxis<3>& kernel,
                                           const Pool3dOptions& options = {}) {
   return detail::lp_pool_backward<T, 3>(dy, x, y, p, kernel, options);
 }
