@@ -68,11 +68,27 @@ struct SkinnyProduct {
   Index a_row_stride = 0;
   const T* b = nullptr;
   Index k_stride = 0, n_stride = 0;
-  Index panel_stride =
-      0;  ///< > 0: B is packed, with k_stride nr, and this is the distance of panels
+  Index panel_stride = 0;  ///< > 0: B is packed, one block of K, and this is the distance of panels
   T* y = nullptr;
   Index y_row_stride = 0;
-  T* sums = nullptr;  ///< where n_stride is 1: room for m * n elements, n rounded up to vectors
+  bool adds = false;  ///< a packed B: the product is added to y
+  T* sums = nullptr;  ///< where n_stride is 1 and B is not packed: room for m * n elements, n
+                      ///< rounded up to vectors
+};
+
+/// C (m, n) = alpha * (sum of the parts of Y) + beta * C + bias, rows contiguous. Parts are
+/// part_stride apart and are added in order.
+template <class T>
+struct SkinnySums {
+  Index m = 0, n = 0;
+  const T* y = nullptr;
+  Index y_row_stride = 0;
+  Index parts = 1, part_stride = 0;
+  T* c = nullptr;
+  Index c_row_stride = 0;
+  T alpha = T(1), beta = T(0);
+  const T* row_bias = nullptr;
+  const T* column_bias = nullptr;
 };
 
 template <class T>
@@ -88,5 +104,7 @@ void gemm_pack(const GemmPack<float>& pack);
 void gemm_pack(const GemmPack<double>& pack);
 void gemm_skinny(const SkinnyProduct<float>& product);
 void gemm_skinny(const SkinnyProduct<double>& product);
+void gemm_skinny_finish(const SkinnySums<float>& sums);
+void gemm_skinny_finish(const SkinnySums<double>& sums);
 
 }  // namespace lamina::kernels

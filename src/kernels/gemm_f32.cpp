@@ -28,6 +28,9 @@ void PackF32(const GemmPack<float>& pack) {
 void SkinnyF32(const SkinnyProduct<float>& product) {
   Skinny(product);
 }
+void SkinnyFinishF32(const SkinnySums<float>& sums) {
+  SkinnyFinish(sums);
+}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace lamina::kernels
@@ -40,6 +43,7 @@ HWY_EXPORT(TilingF32);
 HWY_EXPORT(BlockF32);
 HWY_EXPORT(PackF32);
 HWY_EXPORT(SkinnyF32);
+HWY_EXPORT(SkinnyFinishF32);
 
 template <>
 GemmTiling gemm_tiling<float>() {
@@ -53,6 +57,9 @@ void gemm_pack(const GemmPack<float>& pack) {
 }
 void gemm_skinny(const SkinnyProduct<float>& product) {
   HWY_DYNAMIC_DISPATCH(SkinnyF32)(product);
+}
+void gemm_skinny_finish(const SkinnySums<float>& sums) {
+  HWY_DYNAMIC_DISPATCH(SkinnyFinishF32)(sums);
 }
 
 }  // namespace lamina::kernels

@@ -28,6 +28,9 @@ void PackF64(const GemmPack<double>& pack) {
 void SkinnyF64(const SkinnyProduct<double>& product) {
   Skinny(product);
 }
+void SkinnyFinishF64(const SkinnySums<double>& sums) {
+  SkinnyFinish(sums);
+}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace lamina::kernels
@@ -40,6 +43,7 @@ HWY_EXPORT(TilingF64);
 HWY_EXPORT(BlockF64);
 HWY_EXPORT(PackF64);
 HWY_EXPORT(SkinnyF64);
+HWY_EXPORT(SkinnyFinishF64);
 
 template <>
 GemmTiling gemm_tiling<double>() {
@@ -53,6 +57,9 @@ void gemm_pack(const GemmPack<double>& pack) {
 }
 void gemm_skinny(const SkinnyProduct<double>& product) {
   HWY_DYNAMIC_DISPATCH(SkinnyF64)(product);
+}
+void gemm_skinny_finish(const SkinnySums<double>& sums) {
+  HWY_DYNAMIC_DISPATCH(SkinnyFinishF64)(sums);
 }
 
 }  // namespace lamina::kernels

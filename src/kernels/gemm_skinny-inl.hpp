@@ -14,6 +14,7 @@
 #include "hwy/highway.h"
 #include "kernels/gemm-inl.hpp"
 #include "kernels/gemm.hpp"
+#include "kernels/tail-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels {
@@ -22,32 +23,106 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 // Rows of A.
 inline constexpr int kMostRows = HWY_MIN(kTileRows, 8);
-// Rows of B that are read side by side.
-inline constexpr Index kStreams = 8;
-// Panels of a packed B that are read side by side.
-inline constexpr Index kPanels = 8;
+// Rows of B that are read side by side. The first number is for a single row of A, where they lie a
+// quarter of K apart: memory answers long streams far apart best.
+inline constexpr int kFarStreams = 4;
+inline constexpr int kStreams = 8;
 // How far ahead each of these is fetched: 1 KiB. The more rows A has the less of the way ahead the
 // core sees by itself.
 template <class T>
 inline constexpr Index kAhead = 1024 / static_cast<Index>(sizeof(T));
+// How far ahead a packed B is fetched, over all panels that are read side by side.
+template <class T>
+inline constexpr Index kAheadPacked = 16384 / static_cast<Index>(sizeof(T));
 // Depth in which columns of B that are contiguous in k are multiplied, so that A stays in the L1.
-inline constexpr Index kDotDepth = 1024;
+template <class T>
+inline constexpr Index kDotDepth = 4096 / static_cast<Index>(sizeof(T));
 
-// Adds the products of `depth` rows of B to the sums of `columns` columns, kVectors vectors at a
+// y[j] += sum over s of a[s * a_step] * b[s * b_step + j] for kVectors vectors, the last of which
+// has `last` lanes.
+template <int kVectors, int kRowsOfB, bool kWhole, class D, class T, class V>
+HWY_INLINE void AddRows(D d, const V (&a)[kRowsOfB], const T* HWY_RESTRICT b, Index b_step,
+                        T* HWY_RESTRICT y, Index last) {
+  constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(D()));
+  V sum[kVectors];
+  HWY_UNROLL(4)
+  for (int v = 0; v < kVectors; ++v) {
+    sum[v] = kWhole ? hn::LoadU(d, y + v * kLanes) : LoadTail(d, y + v * kLanes, last);
+  }
+  HWY_UNROLL(4)
+  for (int s = 0; s < kRowsOfB; ++s) {
+    HWY_UNROLL(4)
+    for (int v = 0; v < kVectors; ++v) {
+      const T* from = b + s * b_step + v * kLanes;
+      sum[v] = hn::MulAdd(a[s], kWhole ? hn::LoadU(d, from) : LoadTail(d, from, last), sum[v]);
+    }
+  }
+  HWY_UNROLL(4)
+  for (int v = 0; v < kVectors; ++v) {
+    if (kWhole) {
+      hn::StoreU(sum[v], d, y + v * kLanes);
+    } else {
+      StoreTail(d, sum[v], y + v * kLanes, last);
+    }
+  }
+}
+
+// y += the products of kRowsOfB rows of B, `apart` rows from each other, the first of which is row
+// k.
+template <int kRowsOfB, class T>
+HWY_INLINE void AddRowsOfB(const SkinnyProduct<T>& product, Index k, Index apart) {
+  const hn::ScalableTag<T> d;
+  constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(d));
+  constexpr int kVectors = 4;
+  hn::Vec<decltype(d)> a[kRowsOfB];
+  HWY_UNROLL(4)
+  for (int s = 0; s < kRowsOfB; ++s) {
+    a[s] = hn::Set(d, product.a[k + s * apart]);
+  }
+  const T* const b = product.b + k * product.k_stride;
+  const Index b_step = apart * product.k_stride;
+  const Index n = product.n;
+  Index j = 0;
+  for (; j + kVectors * kLanes <= n; j += kVectors * kLanes) {
+    AddRows<kVectors, kRowsOfB, true>(d, a, b + j, b_step, product.y + j, kLanes);
+  }
+  for (; j + kLanes <= n; j += kLanes) {
+    AddRows<1, kRowsOfB, true>(d, a, b + j, b_step, product.y + j, kLanes);
+  }
+  if (j < n) {
+    AddRows<1, kRowsOfB, false>(d, a, b + j, b_step, product.y + j, n - j);
+  }
+}
+
+// One row of A, B with contiguous rows.
+template <class T>
+void StreamOneRow(const SkinnyProduct<T>& product) {
+  for (Index j = 0; j < product.n; ++j) {
+    product.y[j] = T(0);
+  }
+  const Index apart = product.k / kFarStreams;
+  for (Index k = 0; k < apart; ++k) {
+    AddRowsOfB<kFarStreams>(product, k, apart);
+  }
+  for (Index k = apart * kFarStreams; k < product.k; ++k) {
+    AddRowsOfB<1>(product, k, 1);
+  }
+}
+
+// Adds the products of kDepth rows of B to the sums of `columns` columns, kVectors vectors at a
 // time. The sums of one group of columns are contiguous: kRows rows of kVectors vectors.
-template <int kRows, int kVectors, class T>
-HWY_INLINE void StreamColumns(const SkinnyProduct<T>& product, Index k, Index depth, Index column,
-                              Index columns, T* HWY_RESTRICT sums) {
+template <int kRows, int kVectors, int kDepth, class T>
+HWY_INLINE void StreamColumns(const SkinnyProduct<T>& product, Index k, Index column, Index columns,
+                              T* HWY_RESTRICT sums) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
   constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(d));
   constexpr Index kWidth = kVectors * kLanes;
-  const bool packed = product.panel_stride > 0;
-  const Index step = packed ? product.panel_stride : kWidth;
-  const T* HWY_RESTRICT b = product.b + k * product.k_stride +
-                            (packed ? column / (2 * kLanes) * product.panel_stride : column);
+  const T* HWY_RESTRICT b = product.b + k * product.k_stride + column;
   const T* const a = product.a + k;
-  for (Index j = 0; j + kWidth <= columns; j += kWidth, b += step, sums += kRows * kWidth) {
+  for (Index j = 0; j < columns; j += kWidth, b += kWidth, sums += kRows * kWidth) {
+    const Index left = HWY_MIN(columns - j, kLanes);
+    const bool whole = kVectors > 1 || left == kLanes;
     V acc[kRows][kVectors];
     HWY_UNROLL(16)
     for (int r = 0; r < kRows; ++r) {
@@ -57,17 +132,13 @@ HWY_INLINE void StreamColumns(const SkinnyProduct<T>& product, Index k, Index de
       }
     }
     const T* HWY_RESTRICT row = b;
-    for (Index i = 0; i < depth; ++i, row += product.k_stride) {
-      if (kRows > 1) {
-        HWY_UNROLL(2)
-        for (int v = 0; v < kVectors; ++v) {
-          __builtin_prefetch(row + kAhead<T> + v * kLanes, 0, 3);
-        }
-      }
+    HWY_UNROLL(8)
+    for (int i = 0; i < kDepth; ++i, row += product.k_stride) {
       V bv[kVectors];
       HWY_UNROLL(2)
       for (int v = 0; v < kVectors; ++v) {
-        bv[v] = hn::LoadU(d, row + v * kLanes);
+        __builtin_prefetch(row + kAhead<T> + v * kLanes, 0, 3);
+        bv[v] = whole ? hn::LoadU(d, row + v * kLanes) : LoadTail(d, row, left);
       }
       HWY_UNROLL(16)
       for (int r = 0; r < kRows; ++r) {
@@ -88,55 +159,114 @@ HWY_INLINE void StreamColumns(const SkinnyProduct<T>& product, Index k, Index de
   }
 }
 
-// B with contiguous rows, or packed.
+template <int kRows, int kVectors, class T>
+void StreamAllOfK(const SkinnyProduct<T>& product, Index column, Index columns, T* sums) {
+  Index k = 0;
+  for (; k + kStreams <= product.k; k += kStreams) {
+    StreamColumns<kRows, kVectors, kStreams>(product, k, column, columns, sums);
+  }
+  for (; k < product.k; ++k) {
+    StreamColumns<kRows, kVectors, 1>(product, k, column, columns, sums);
+  }
+}
+
+// Several rows of A, B with contiguous rows.
 template <int kRows, class T>
 void Stream(const SkinnyProduct<T>& product) {
   const hn::ScalableTag<T> d;
   constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(d));
   constexpr Index kWidth = 2 * kLanes;
-  const bool packed = product.panel_stride > 0;
   const Index n = product.n;
-  const Index padded = packed ? (n + kLanes - 1) / kLanes * kLanes : n;
-  const Index pairs = padded / kWidth * kWidth;
-  const Index whole = padded / kLanes * kLanes;
-  const Index group = packed ? kPanels * kWidth : HWY_MAX(pairs, Index{1});
+  const Index pairs = n / kWidth * kWidth;
   T* const sums = product.sums;
-  for (Index j = 0; j < pairs; j += group) {
-    for (Index k = 0; k < product.k; k += kStreams) {
-      StreamColumns<kRows, 2>(product, k, HWY_MIN(kStreams, product.k - k), j,
-                              HWY_MIN(group, pairs - j), sums + kRows * j);
-    }
-  }
-  if (whole > pairs) {
-    for (Index k = 0; k < product.k; k += kStreams) {
-      StreamColumns<kRows, 1>(product, k, HWY_MIN(kStreams, product.k - k), pairs, kLanes,
-                              sums + kRows * pairs);
-    }
-  }
-  for (Index j = 0; j < whole; j += kLanes) {
+  StreamAllOfK<kRows, 2>(product, 0, pairs, sums);
+  StreamAllOfK<kRows, 1>(product, pairs, n - pairs, sums + kRows * pairs);
+  for (Index j = 0; j < n; j += kLanes) {
     const bool paired = j < pairs;
     const Index width = paired ? kWidth : kLanes;
-    const Index first = paired ? j / kWidth * kWidth : pairs;
+    const Index first = paired ? j / kWidth * kWidth : j;
     const T* from = sums + kRows * first + (j - first);
     for (Index r = 0; r < kRows; ++r, from += width) {
-      T* to = product.y + r * product.y_row_stride + j;
-      if (j + kLanes <= n) {
-        hn::StoreU(hn::LoadU(d, from), d, to);
-      } else {
-        for (Index i = 0; i < n - j; ++i) {
-          to[i] = from[i];
+      StoreTail(d, hn::LoadU(d, from), product.y + r * product.y_row_stride + j,
+                HWY_MIN(kLanes, n - j));
+    }
+  }
+}
+
+// kPanels panels of a packed B side by side; the last one has `columns` columns.
+template <int kRows, int kPanels, class T>
+HWY_INLINE void MultiplyPanels(const SkinnyProduct<T>& product, Index first, Index columns) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(d));
+  constexpr Index kWidth = 2 * kLanes;
+  V acc[kRows][kPanels][2];
+  HWY_UNROLL(8)
+  for (int r = 0; r < kRows; ++r) {
+    HWY_UNROLL(4)
+    for (int p = 0; p < kPanels; ++p) {
+      acc[r][p][0] = hn::Zero(d);
+      acc[r][p][1] = hn::Zero(d);
+    }
+  }
+  const Index stride = product.panel_stride;
+  const Index a_stride = product.a_row_stride;
+  const T* HWY_RESTRICT a = product.a;
+  const T* HWY_RESTRICT b = product.b + first * stride;
+  for (Index k = 0; k < product.k; ++k, b += kWidth) {
+    V bv[kPanels][2];
+    HWY_UNROLL(4)
+    for (int p = 0; p < kPanels; ++p) {
+      const T* at = b + p * stride;
+      __builtin_prefetch(at + kAheadPacked<T> / kPanels, 0, 3);
+      __builtin_prefetch(at + kAheadPacked<T> / kPanels + kLanes, 0, 3);
+      bv[p][0] = hn::LoadU(d, at);
+      bv[p][1] = hn::LoadU(d, at + kLanes);
+    }
+    HWY_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) {
+      const V av = hn::Set(d, a[r * a_stride + k]);
+      HWY_UNROLL(4)
+      for (int p = 0; p < kPanels; ++p) {
+        acc[r][p][0] = hn::MulAdd(av, bv[p][0], acc[r][p][0]);
+        acc[r][p][1] = hn::MulAdd(av, bv[p][1], acc[r][p][1]);
+      }
+    }
+  }
+  HWY_UNROLL(8)
+  for (int r = 0; r < kRows; ++r) {
+    T* y = product.y + r * product.y_row_stride + first * kWidth;
+    HWY_UNROLL(4)
+    for (int p = 0; p < kPanels; ++p) {
+      HWY_UNROLL(2)
+      for (int v = 0; v < 2; ++v, y += kLanes) {
+        V sum = acc[r][p][v];
+        if (p + 1 < kPanels || columns == kWidth) {
+          hn::StoreU(product.adds ? hn::Add(hn::LoadU(d, y), sum) : sum, d, y);
+        } else {
+          const Index count = HWY_MAX(HWY_MIN(columns - v * kLanes, kLanes), Index{0});
+          sum = product.adds ? hn::Add(LoadTail(d, y, count), sum) : sum;
+          StoreTail(d, sum, y, count);
         }
       }
     }
   }
-  for (Index j = whole; j < n; ++j) {
-    for (Index r = 0; r < kRows; ++r) {
-      T sum = T(0);
-      for (Index k = 0; k < product.k; ++k) {
-        sum += product.a[r * product.a_row_stride + k] * product.b[k * product.k_stride + j];
-      }
-      product.y[r * product.y_row_stride + j] = sum;
-    }
+}
+
+// A packed B. All sums of a panel stay in registers, and B is one long stream that is fetched far
+// ahead; with one or two rows of A several panels side by side make up for the few chains of FMAs.
+template <int kRows, class T>
+void Panels(const SkinnyProduct<T>& product) {
+  constexpr Index kWidth = 2 * static_cast<Index>(hn::MaxLanes(hn::ScalableTag<T>()));
+  constexpr int kGroup = kTileRows > 8 && kRows <= 2 ? 4 / kRows : 1;
+  const Index panels = (product.n + kWidth - 1) / kWidth;
+  const auto columns = [&](Index last) { return HWY_MIN(kWidth, product.n - last * kWidth); };
+  Index p = 0;
+  for (; p + kGroup <= panels; p += kGroup) {
+    MultiplyPanels<kRows, kGroup>(product, p, columns(p + kGroup - 1));
+  }
+  for (; kGroup > 1 && p < panels; ++p) {
+    MultiplyPanels<kRows, 1>(product, p, columns(p));
   }
 }
 
@@ -171,7 +301,7 @@ HWY_INLINE void DotColumns(const SkinnyProduct<T>& product, Index row, Index col
       for (int c = 0; c < kColumns; ++c) {
         bv[c] = hn::LoadU(d, b + c * b_stride + i + s * kLanes);
         if (kRows > 1) {
-          __builtin_prefetch(b + c * b_stride + i + s * kLanes + kAhead<T>, 0, 3);
+          __builtin_prefetch(b + (c + kColumns) * b_stride + i + s * kLanes, 0, 3);
         }
       }
       HWY_UNROLL(8)
@@ -232,8 +362,8 @@ void Dots(const SkinnyProduct<T>& product) {
     DotRows<1, 4, kSums>(product, 0, 0, product.k);
     return;
   }
-  for (Index k = 0; k < product.k; k += kDotDepth) {
-    const Index depth = HWY_MIN(kDotDepth, product.k - k);
+  for (Index k = 0; k < product.k; k += kDotDepth<T>) {
+    const Index depth = HWY_MIN(kDotDepth<T>, product.k - k);
     Index row = 0;
     for (; row + kMost <= product.m; row += kMost) {
       DotRows<kMost, kColumns, 1>(product, row, k, depth);
@@ -252,19 +382,62 @@ void Dots(const SkinnyProduct<T>& product) {
   }
 }
 
+template <class T>
+using SkinnyKernelRow = std::array<void (*)(const SkinnyProduct<T>&), kMostRows>;
+
 template <class T, size_t... kRow>
-constexpr std::array<void (*)(const SkinnyProduct<T>&), sizeof...(kRow)> StreamKernels(
-    std::index_sequence<kRow...>) {
-  return {&Stream<static_cast<int>(kRow) + 1, T>...};
+constexpr SkinnyKernelRow<T> StreamKernels(std::index_sequence<kRow...>) {
+  return {kRow == 0 ? &StreamOneRow<T> : &Stream<HWY_MAX(static_cast<int>(kRow) + 1, 2), T>...};
+}
+template <class T, size_t... kRow>
+constexpr SkinnyKernelRow<T> PanelKernels(std::index_sequence<kRow...>) {
+  return {&Panels<static_cast<int>(kRow) + 1, T>...};
 }
 
 template <class T>
 void Skinny(const SkinnyProduct<T>& product) {
-  static constexpr auto kStreamKernels = StreamKernels<T>(std::make_index_sequence<kMostRows>());
-  if (product.n_stride == 1 && (product.n > 1 || product.k_stride != 1)) {
-    kStreamKernels[static_cast<size_t>(product.m - 1)](product);
+  constexpr auto kRows = std::make_index_sequence<kMostRows>();
+  static constexpr SkinnyKernelRow<T> kStream = StreamKernels<T>(kRows);
+  static constexpr SkinnyKernelRow<T> kPanels = PanelKernels<T>(kRows);
+  const size_t row = static_cast<size_t>(product.m - 1);
+  if (product.panel_stride > 0) {
+    kPanels[row](product);
+  } else if (product.n_stride == 1 && (product.n > 1 || product.k_stride != 1)) {
+    kStream[row](product);
   } else {
     Dots(product);
+  }
+}
+
+// Adds up parts of sums and applies alpha, beta and bias. As `y`, `c` may be where the first part
+// is.
+template <class T>
+void SkinnyFinish(const SkinnySums<T>& sums) {
+  const hn::ScalableTag<T> d;
+  constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(d));
+  const auto alpha = hn::Set(d, sums.alpha);
+  const auto beta = hn::Set(d, sums.beta);
+  for (Index i = 0; i < sums.m; ++i) {
+    const T* const y = sums.y + i * sums.y_row_stride;
+    T* const c = sums.c + i * sums.c_row_stride;
+    for (Index j = 0; j < sums.n; j += kLanes) {
+      const Index count = HWY_MIN(kLanes, sums.n - j);
+      auto value = LoadTail(d, y + j, count);
+      for (Index part = 1; part < sums.parts; ++part) {
+        value = hn::Add(value, LoadTail(d, y + part * sums.part_stride + j, count));
+      }
+      value = hn::Mul(alpha, value);
+      if (sums.beta != T(0)) {
+        value = hn::MulAdd(beta, LoadTail(d, c + j, count), value);
+      }
+      if (sums.column_bias != nullptr) {
+        value = hn::Add(value, LoadTail(d, sums.column_bias + j, count));
+      }
+      if (sums.row_bias != nullptr) {
+        value = hn::Add(value, hn::Set(d, sums.row_bias[i]));
+      }
+      StoreTail(d, value, c + j, count);
+    }
   }
 }
 
