@@ -8,6 +8,14 @@ target_compile_options(lamina_build_settings INTERFACE
   # Results must not depend on whether the compiler fuses a multiply and an add.
   -ffp-contract=off
   -fno-math-errno)
+# NaN and infinities are values to this library, whatever the surrounding project compiles with.
+get_directory_property(lamina_inherited_options COMPILE_OPTIONS)
+string(TOUPPER "CMAKE_CXX_FLAGS_${CMAKE_BUILD_TYPE}" lamina_config_flags)
+if("${CMAKE_CXX_FLAGS} ${${lamina_config_flags}} ${lamina_inherited_options}" MATCHES
+   "-Ofast|-ffast-math|-ffinite-math-only|-funsafe-math")
+  target_compile_options(lamina_build_settings BEFORE INTERFACE
+    -fno-fast-math -fno-finite-math-only -fno-unsafe-math-optimizations)
+endif()
 if(LAMINA_SANITIZE)
   target_compile_options(lamina_build_settings INTERFACE
     -fsanitize=${LAMINA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)

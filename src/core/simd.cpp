@@ -11,6 +11,10 @@
 #include "hwy/targets.h"
 #include "lamina/core/error.hpp"
 
+#ifdef __FAST_MATH__
+#error "lamina needs NaN, infinities and exact sums: compile it without -ffast-math and -Ofast"
+#endif
+
 namespace lamina::simd {
 
 namespace {
