@@ -72,8 +72,7 @@ struct SkinnyProduct {
   T* y = nullptr;
   Index y_row_stride = 0;
   bool adds = false;  ///< a packed B: the product is added to y
-  T* sums = nullptr;  ///< where n_stride is 1 and B is not packed: room for m * n elements, n
-                      ///< rounded up to vectors
+  T* sums = nullptr;  ///< m > 1, n_stride 1 and B not packed: room for m * n elements
 };
 
 /// C (m, n) = alpha * (sum of the parts of Y) + beta * C + bias, rows contiguous. Parts are

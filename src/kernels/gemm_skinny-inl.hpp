@@ -128,7 +128,9 @@ HWY_INLINE void StreamColumns(const SkinnyProduct<T>& product, Index k, Index co
     for (int r = 0; r < kRows; ++r) {
       HWY_UNROLL(2)
       for (int v = 0; v < kVectors; ++v) {
-        acc[r][v] = k == 0 ? hn::Zero(d) : hn::LoadU(d, sums + (r * kVectors + v) * kLanes);
+        acc[r][v] = k == 0  ? hn::Zero(d)
+                    : whole ? hn::LoadU(d, sums + (r * kVectors + v) * kLanes)
+                            : LoadTail(d, sums + r * left, left);
       }
     }
     const T* HWY_RESTRICT row = b;
@@ -153,7 +155,11 @@ HWY_INLINE void StreamColumns(const SkinnyProduct<T>& product, Index k, Index co
     for (int r = 0; r < kRows; ++r) {
       HWY_UNROLL(2)
       for (int v = 0; v < kVectors; ++v) {
-        hn::StoreU(acc[r][v], d, sums + (r * kVectors + v) * kLanes);
+        if (whole) {
+          hn::StoreU(acc[r][v], d, sums + (r * kVectors + v) * kLanes);
+        } else {
+          StoreTail(d, acc[r][v], sums + r * left, left);
+        }
       }
     }
   }
@@ -183,12 +189,12 @@ void Stream(const SkinnyProduct<T>& product) {
   StreamAllOfK<kRows, 1>(product, pairs, n - pairs, sums + kRows * pairs);
   for (Index j = 0; j < n; j += kLanes) {
     const bool paired = j < pairs;
-    const Index width = paired ? kWidth : kLanes;
+    const Index count = HWY_MIN(kLanes, n - j);
+    const Index width = paired ? kWidth : count;
     const Index first = paired ? j / kWidth * kWidth : j;
     const T* from = sums + kRows * first + (j - first);
     for (Index r = 0; r < kRows; ++r, from += width) {
-      StoreTail(d, hn::LoadU(d, from), product.y + r * product.y_row_stride + j,
-                HWY_MIN(kLanes, n - j));
+      StoreTail(d, LoadTail(d, from, count), product.y + r * product.y_row_stride + j, count);
     }
   }
 }

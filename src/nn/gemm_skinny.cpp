@@ -108,7 +108,7 @@ class SkinnyTask {
     product.y_row_stride = y_row_stride_;
     if (packed_ == nullptr) {
       product.b = b_.data + k_begin * b_.row_stride + col * b_.col_stride;
-      product.sums = streams_ && m_ > 1 ? sums.reserve(m_ * (product.n + tiling_.lanes)) : nullptr;
+      product.sums = streams_ && m_ > 1 ? sums.reserve(m_ * product.n) : nullptr;
       kernels::gemm_skinny(product);
       return;
     }
