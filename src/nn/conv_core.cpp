@@ -44,7 +44,7 @@ Gather<T> gather_of(const ConvShape& shape, const ConvImage<const T>& x) {
     gather.axes[a] = convolution_axis(shape.in[a], shape.out[a], shape.kernel[a], shape.stride[a],
                                       shape.dilation[a], shape.padding[a]);
   }
-  gather.channels_last = x.channel_stride == 1 && gather.channels > 1 && x.strides[2] != 1;
+  gather.channels_last = gathers_channels_last(gather.channels, x.channel_stride, x.strides[2]);
   return gather;
 }
 
@@ -109,28 +109,10 @@ void conv_forward(const ConvShape& shape, const ConvImage<const T>& x, const T* 
     GemmOptions<T> options;
     options.bias = bias == nullptr ? nullptr : bias + group * out_group;
     options.finish = finish;
-    const T* group_weights = weights + group * out_group * rows;
-    T* out = y.data + image * y.image_stride + group * out_group * y.channel_stride;
-    const auto fill = [&part](const PanelRequest<T>& request) { gather_positions(part, request); };
-    const PanelPacker<T> packer(fill);
-    const bool plain = part.is_plain();
-    if (last) {
-      options.bias_axis = BiasAxis::Column;
-      const MatrixRef<T> b{group_weights, rows, out_group, 1, rows};
-      if (plain) {
-        gemm<T>(part.plain().transposed(), b, out, step, y.channel_stride, options);
-      } else {
-        gemm<T>(GemmOperand<T>(part.cols(), rows, packer), b, out, step, y.channel_stride, options);
-      }
-    } else {
-      options.bias_axis = BiasAxis::Row;
-      const MatrixRef<T> a{group_weights, out_group, rows, rows, 1};
-      if (plain) {
-        gemm<T>(a, part.plain(), out, y.channel_stride, step, options);
-      } else {
-        gemm<T>(a, GemmOperand<T>(rows, part.cols(), packer), out, y.channel_stride, step, options);
-      }
-    }
+    gathered_product<T>(part, weights + group * out_group * rows, out_group,
+                        {y.data + image * y.image_stride + group * out_group * y.channel_stride,
+                         y.channel_stride, step},
+                        options);
   };
   for_each_product(per_group * shape.groups, out_group * rows * positions * together, product);
 }
@@ -168,7 +150,7 @@ struct PhaseGradient {
     gather.channels = out_group;
     gather.channel_stride = dy.channel_stride;
     gather.strides = dy.strides;
-    gather.channels_last = dy.channel_stride == 1 && out_group > 1 && dy.strides[2] != 1;
+    gather.channels_last = gathers_channels_last(out_group, dy.channel_stride, dy.strides[2]);
     for (std::size_t a = 0; a < 3; ++a) gather.axes[a] = axes[a].axis;
 
     // The kernel's taps of this phase, for each input channel: (C, rows).
@@ -203,11 +185,6 @@ struct PhaseGradient {
       GemmOptions<T> options;
       options.bias = bias == nullptr ? nullptr : bias + group * in_group;
       options.finish = finish;
-      const auto fill = [&part](const PanelRequest<T>& request) {
-        gather_positions(part, request);
-      };
-      const PanelPacker<T> packer(fill);
-      const MatrixRef<T> a{weights.data() + group * in_group * rows, in_group, rows, rows, 1};
       T* out = dx.data + image * dx.image_stride + group * in_group * dx.channel_stride;
       Buffer<T> phase_out;
       Index row_stride = dx.channel_stride;
@@ -219,15 +196,8 @@ struct PhaseGradient {
         row_stride = last ? 1 : positions;
         col_stride = last ? in_group : 1;
       }
-      if (last) {
-        options.bias_axis = BiasAxis::Column;
-        gemm<T>(GemmOperand<T>(positions, rows, packer), a.transposed(), target, col_stride,
-                row_stride, options);
-      } else {
-        options.bias_axis = BiasAxis::Row;
-        gemm<T>(a, GemmOperand<T>(rows, positions, packer), target, row_stride, col_stride,
-                options);
-      }
+      gathered_product<T>(part, weights.data() + group * in_group * rows, in_group,
+                          {target, row_stride, col_stride}, options);
       if (!direct) scatter(target, row_stride, col_stride, extents, phase, out);
     };
     for_each_product(shape.images * shape.groups, in_group * rows * positions, product);

@@ -79,7 +79,8 @@ class PackedMatrix {
 };
 
 /// A panel that a packer is to fill: out[k * width + i] = element (first + i, k_first + k) of A, or
-/// (k_first + k, first + i) of B, for i < count and k < depth; zeros for count <= i < padded.
+/// (k_first + k, first + i) of B, for i < count and k < depth; zeros for count <= i < padded. There
+/// is room for kernels::kGatherSlack elements behind the last row.
 template <class T>
 struct PanelRequest {
   Index first = 0, count = 0;

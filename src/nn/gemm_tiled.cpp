@@ -1,3 +1,4 @@
+#include "kernels/gather.hpp"
 #include "lamina/core/parallel.hpp"
 #include "nn/gemm_parts.hpp"
 
@@ -145,9 +146,10 @@ class Product {
     block.alpha = options_.alpha;
     block.beta = options_.beta;
     if (b_.packed == nullptr) {
-      block.panel = panel.reserve(tiling_.nr * depth_);
+      block.panel = panel.reserve(tiling_.nr * depth_ + kernels::kGatherSlack);
     }
-    T* const own_a = pack_a_     ? packed_a.reserve((tiles.end - tiles.begin) * tiling_.mr * depth_)
+    T* const own_a = pack_a_ ? packed_a.reserve((tiles.end - tiles.begin) * tiling_.mr * depth_ +
+                                                kernels::kGatherSlack)
                      : spread_a_ ? packed_a.reserve(m_ * (depth_ + kSpread))
                                  : nullptr;
     const Index row = kernels::gemm_tile_begin(m_, row_tiles_, tiles.begin);

@@ -1,7 +1,9 @@
 #include "nn/implicit_gemm.hpp"
 
 #include <algorithm>
-#include <cstring>
+
+#include "kernels/gather.hpp"
+#include "lamina/core/parallel.hpp"
 
 namespace lamina::nn::detail {
 
@@ -94,24 +96,11 @@ const T* line_of(const Gather<T>& gather, const Row& row, Index image, Index d, 
          (tap_h.base + gather.axes[1].step * h) * gather.strides[1];
 }
 
-template <class T>
-void copy_run(const T* from, Index stride, Index count, T* to) {
-  if (stride == 1) {
-    // Most runs are a panel wide; whole vectors without a call for the copy.
-    constexpr Index kBlock = 64 / static_cast<Index>(sizeof(T));
-    Index i = 0;
-    for (; i + kBlock <= count; i += kBlock) std::memcpy(to + i, from + i, 64);
-    for (; i < count; ++i) to[i] = from[i];
-  } else {
-    for (Index i = 0; i < count; ++i) to[i] = from[i * stride];
-  }
-}
-
 }  // namespace
 
 GatherAxis convolution_axis(Index extent, Index positions, Index kernel, Index stride,
                             Index dilation, Index padding) {
-  GatherAxis axis{positions, stride, {}};
+  GatherAxis axis{extent, positions, stride, {}};
   for (Index tap = 0; tap < kernel; ++tap) {
     axis.taps.push_back(make_tap(tap * dilation - padding, stride, extent, positions));
   }
@@ -120,7 +109,7 @@ GatherAxis convolution_axis(Index extent, Index positions, Index kernel, Index s
 
 GatherPhase gradient_axis(Index extent, Index phase, Index positions, Index kernel, Index stride,
                           Index dilation, Index padding) {
-  GatherPhase result{{phase < extent ? ceil_div(extent - phase, stride) : 0, 1, {}}, {}};
+  GatherPhase result{{positions, phase < extent ? ceil_div(extent - phase, stride) : 0, 1, {}}, {}};
   for (Index tap = 0; tap < kernel; ++tap) {
     const Index shifted = phase + padding - tap * dilation;
     if (shifted % stride == 0) {
@@ -170,45 +159,335 @@ MatrixRef<T> Gather<T>::plain() const {
   return {data, rows(), cols(), channel_stride, step};
 }
 
-template <class T>
-void gather_positions(const Gather<T>& gather, const PanelRequest<T>& request) {
-  const GatherAxis& across = gather.axes[2];
-  const Index stride = across.step * gather.strides[2];
-  for (Index k = 0; k < request.depth;) {
-    const Row row = decode_row(gather, request.k_first + k);
-    // Tap by tap, the rows of one tap differ in nothing but the channel: read them together.
-    const Index together =
-        gather.channels_last ? std::min(gather.channels - row.channel, request.depth - k) : 1;
-    const auto& tap = tap_of(across, row.taps[2]);
-    T* const out = request.out + k * request.width;
-    for_each_line(
-        gather, request.first, request.count,
-        [&](Index image, Index d, Index h, Index begin, Index end, Index offset) {
-          T* to = out + offset - begin;
-          const T* line = line_of(gather, row, image, d, h);
-          const Index inside = line == nullptr ? end : std::clamp(tap.begin, begin, end);
-          const Index behind = line == nullptr ? end : std::clamp(tap.end, inside, end);
-          for (Index c = 0; c < together; ++c) {
-            std::fill(to + c * request.width + begin, to + c * request.width + inside, T(0));
-            std::fill(to + c * request.width + behind, to + c * request.width + end, T(0));
-          }
-          if (behind == inside) return;
-          const T* from = line + (tap.base + across.step * inside) * gather.strides[2];
-          if (together == 1) {
-            copy_run(from, stride, behind - inside, to + inside);
-            return;
-          }
-          for (Index w = inside; w < behind; ++w, from += stride) {
-            for (Index c = 0; c < together; ++c) {
-              to[c * request.width + w] = from[c * gather.channel_stride];
-            }
-          }
-        });
-    for (Index c = 0; c < together; ++c) {
-      std::fill(out + c * request.width + request.count, out + c * request.width + request.padded,
-                T(0));
+namespace {
+
+// Elements of the copy of a band of an image: what stays in the L2 beside a panel and the weights.
+constexpr Index kBandElements = Index{1} << 17;
+// Positions of a band, at least: enough panels to be worth packing the weights.
+constexpr Index kBandPositions = 512;
+// Panels of 32 positions: whole ones waste nothing.
+constexpr Index kPanelPositions = 32;
+// Rows of the other factor from which on packing it for all positions pays.
+constexpr Index kPackedPositions = 64;
+
+Index floor_div(Index a, Index b) {
+  return a >= 0 ? a / b : -ceil_div(-a, b);
+}
+
+/// One axis of the copy of an image in which taps see neighboring positions side by side: element u
+/// of phase r is element step * (u + low) + r of the image, or zero outside it.
+struct PlaneAxis {
+  std::vector<Index> phases;        ///< the residues that some tap has
+  std::vector<Index> phase_of_tap;  ///< index into phases
+  std::vector<Index> shift_of_tap;  ///< tap t sees element position + shift
+  Index low = 0;
+  Index reach = 0;  ///< extent of the copy beyond the positions
+
+  PlaneAxis() = default;
+  explicit PlaneAxis(const GatherAxis& axis) {
+    std::vector<Index> quotients;
+    for (const GatherAxis::Tap& tap : axis.taps) {
+      const Index quotient = floor_div(tap.base, axis.step);
+      const Index residue = tap.base - quotient * axis.step;
+      quotients.push_back(quotient);
+      auto found = std::find(phases.begin(), phases.end(), residue);
+      phase_of_tap.push_back(found - phases.begin());
+      if (found == phases.end()) phases.push_back(residue);
     }
-    k += together;
+    if (quotients.empty()) return;
+    const auto [least, most] = std::minmax_element(quotients.begin(), quotients.end());
+    low = *least;
+    reach = *most - *least;
+    for (const Index quotient : quotients) shift_of_tap.push_back(quotient - low);
+  }
+};
+
+/// The copy of a band of one image: (channels, phases, depth, height, width).
+template <class T>
+class Planes {
+ public:
+  /// Bands are cut along `band_axis` and hold at most `band` of its positions.
+  Planes(const Gather<T>& gather, std::size_t band_axis, Index band) : gather_(gather) {
+    for (std::size_t a = 0; a < 3; ++a) {
+      axes_[a] = PlaneAxis(gather.axes[a]);
+      const Index positions = a == band_axis ? band : gather.axes[a].positions;
+      extents_[a] = positions + axes_[a].reach;
+      phases_ *= static_cast<Index>(axes_[a].phases.size());
+    }
+    plane_ = extents_[0] * extents_[1] * extents_[2];
+    const auto taps = [&](std::size_t a) {
+      return static_cast<Index>(axes_[a].phase_of_tap.size());
+    };
+    for (Index c = 0; c < gather.channels; ++c) {
+      for (Index d = 0; d < taps(0); ++d) {
+        for (Index h = 0; h < taps(1); ++h) {
+          for (Index w = 0; w < taps(2); ++w) offsets_.push_back(offset(c, d, h, w));
+        }
+      }
+    }
+    data_ = Buffer<T>(gather.channels * phases_ * plane_ + kernels::kGatherSlack);
+  }
+
+  /// Copies the band that starts at position `first` of `axis`.
+  void fill(const T* image, std::size_t axis, Index first) {
+    const Index lines = gather_.channels * phases_ * extents_[0] * extents_[1];
+    const Index grain = std::max<Index>(1, kCopyGrain / std::max<Index>(1, extents_[2]));
+    parallel_for(lines, grain, [&](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i) fill_line(image, axis, first, i);
+    });
+    std::fill_n(data_.data() + gather_.channels * phases_ * plane_, kernels::kGatherSlack, T(0));
+  }
+
+  /// Writes a panel of positions, counted from the start of the band.
+  void pack(const PanelRequest<T>& request) const {
+    std::array<kernels::GatherRun, kMaxRuns> runs;
+    const Index width = gather_.axes[2].positions;
+    const Index height = gather_.axes[1].positions;
+    Index w = request.first % width;
+    Index line = request.first / width;
+    Index count = 0;
+    for (Index done = 0; done < request.count; ++line, w = 0) {
+      const Index length = std::min(width - w, request.count - done);
+      const Index d = line / height;
+      const Index h = line - d * height;
+      runs[static_cast<std::size_t>(count++)] = {(d * extents_[1] + h) * extents_[2] + w, done,
+                                                 length};
+      done += length;
+    }
+    kernels::GatherRows<T> rows;
+    rows.source = data_.data();
+    rows.offsets = offsets_.data() + request.k_first;
+    rows.depth = request.depth;
+    rows.runs = runs.data();
+    rows.run_count = count;
+    rows.width = request.width;
+    rows.out = request.out;
+    kernels::gather_rows(rows);
+    for (Index k = 0; request.count < request.padded && k < request.depth; ++k) {
+      std::fill(request.out + k * request.width + request.count,
+                request.out + k * request.width + request.padded, T(0));
+    }
+  }
+
+  /// One tap: the copy is the gathered matrix.
+  [[nodiscard]] MatrixRef<T> plain(Index positions) const {
+    return {data_.data(), gather_.channels, positions, plane_, 1};
+  }
+
+ private:
+  static constexpr Index kCopyGrain = 65536;
+  static constexpr std::size_t kMaxRuns = 64;  // the width of a panel at most
+
+  [[nodiscard]] Index offset(Index c, Index d, Index h, Index w) const {
+    const auto at = [](const std::vector<Index>& values, Index i) {
+      return values[static_cast<std::size_t>(i)];
+    };
+    Index phase = at(axes_[0].phase_of_tap, d);
+    phase = phase * static_cast<Index>(axes_[1].phases.size()) + at(axes_[1].phase_of_tap, h);
+    phase = phase * static_cast<Index>(axes_[2].phases.size()) + at(axes_[2].phase_of_tap, w);
+    const Index inside =
+        (at(axes_[0].shift_of_tap, d) * extents_[1] + at(axes_[1].shift_of_tap, h)) * extents_[2] +
+        at(axes_[2].shift_of_tap, w);
+    return (c * phases_ + phase) * plane_ + inside;
+  }
+
+  void fill_line(const T* image, std::size_t band_axis, Index first, Index i) {
+    T* const to = data_.data() + i * extents_[2];
+    std::array<Index, 2> u{};
+    u[1] = i % extents_[1];
+    i /= extents_[1];
+    u[0] = i % extents_[0];
+    i /= extents_[0];
+    std::array<Index, 3> phase{};
+    for (std::size_t a = 3; a-- > 0;) {
+      const auto phases = static_cast<Index>(axes_[a].phases.size());
+      phase[a] = axes_[a].phases[static_cast<std::size_t>(i % phases)];
+      i /= phases;
+    }
+    const T* from = image + i * gather_.channel_stride;
+    for (std::size_t a = 0; a < 2; ++a) {
+      const Index start = u[a] + axes_[a].low + (a == band_axis ? first : 0);
+      const Index source = gather_.axes[a].step * start + phase[a];
+      if (source < 0 || source >= gather_.axes[a].extent) {
+        std::fill_n(to, extents_[2], T(0));
+        return;
+      }
+      from += source * gather_.strides[a];
+    }
+    const GatherAxis& across = gather_.axes[2];
+    const Index base = across.step * axes_[2].low + phase[2];
+    const Index begin = std::min(first_inside(base, across.step), extents_[2]);
+    const Index end = std::clamp(count_below(base, across.step, across.extent), begin, extents_[2]);
+    std::fill_n(to, begin, T(0));
+    if (end > begin) {
+      kernels::copy_strided(from + (base + across.step * begin) * gather_.strides[2],
+                            across.step * gather_.strides[2], end - begin, to + begin);
+    }
+    std::fill(to + end, to + extents_[2], T(0));
+  }
+
+  const Gather<T>& gather_;
+  std::array<PlaneAxis, 3> axes_;
+  std::array<Index, 3> extents_{};
+  Index phases_ = 1, plane_ = 0;
+  std::vector<Index> offsets_;  ///< of each row
+  Buffer<T> data_;
+};
+
+/// Positions of the band axis in one band: few enough for the cache, and whole panels if possible.
+template <class T>
+Index band_extent(const Gather<T>& gather, std::size_t axis) {
+  const Index whole = gather.axes[axis].positions;
+  const Index slab = gather.positions() / whole;
+  Index copied = gather.channels;
+  for (std::size_t a = 0; a < 3; ++a) {
+    const PlaneAxis plane(gather.axes[a]);
+    copied *= static_cast<Index>(plane.phases.size());
+    if (a != axis) copied *= gather.axes[a].positions + plane.reach;
+  }
+  const Index elements = kBandElements * 4 / static_cast<Index>(sizeof(T));
+  const Index least =
+      std::max(ceil_div(kBandPositions, slab), elements / std::max<Index>(copied, 1));
+  if (least >= whole) return whole;
+  Index best = least;
+  double best_waste = 1e30;
+  for (Index band = least; band <= std::min(whole, 2 * least); ++band) {
+    const Index positions = band * slab;
+    const Index bands = ceil_div(whole, band);
+    const Index last = (whole - (bands - 1) * band) * slab;
+    const Index panels =
+        (bands - 1) * ceil_div(positions, kPanelPositions) + ceil_div(last, kPanelPositions);
+    const double waste =
+        static_cast<double>(panels * kPanelPositions) / static_cast<double>(whole * slab);
+    if (waste < best_waste - 1e-9) {
+      best_waste = waste;
+      best = band;
+    }
+  }
+  return best;
+}
+
+/// Fills a panel of positions by transposing the lines of channels that a tap sees.
+template <class T>
+void gather_channels(const Gather<T>& gather, const T* zeros, const PanelRequest<T>& request) {
+  std::array<const T*, 64> lines;
+  std::array<std::array<Index, 3>, 64> places;
+  std::array<const T*, 64> images;
+  const auto count = static_cast<std::size_t>(request.count);
+  for_each_line(gather, request.first, request.count,
+                [&](Index image, Index d, Index h, Index begin, Index end, Index offset) {
+                  for (Index w = begin; w < end; ++w) {
+                    const auto i = static_cast<std::size_t>(offset + w - begin);
+                    places[i] = {d, h, w};
+                    images[i] = gather.data + image * gather.image_stride;
+                  }
+                });
+  const auto width = static_cast<Index>(gather.axes[2].taps.size());
+  const auto height = static_cast<Index>(gather.axes[1].taps.size());
+  for (Index k = 0; k < request.depth;) {
+    const Index tap = (request.k_first + k) / gather.channels;
+    const Index channel = (request.k_first + k) % gather.channels;
+    const Index depth = std::min(gather.channels - channel, request.depth - k);
+    const std::array<Index, 3> taps{tap / (height * width), tap / width % height, tap % width};
+    for (std::size_t i = 0; i < count; ++i) {
+      Index at = channel;
+      bool inside = true;
+      for (std::size_t a = 0; a < 3; ++a) {
+        const GatherAxis::Tap& seen = tap_of(gather.axes[a], taps[a]);
+        inside = inside && sees(seen, places[i][a]);
+        at += (seen.base + gather.axes[a].step * places[i][a]) * gather.strides[a];
+      }
+      lines[i] = inside ? images[i] + at : zeros;
+    }
+    // Whole vectors of lines.
+    for (std::size_t i = count; i < std::min<std::size_t>(64, (count + 15) / 16 * 16); ++i) {
+      lines[i] = lines[0];
+    }
+    kernels::GatherLines<T> part;
+    part.lines = lines.data();
+    part.count = request.count;
+    part.depth = depth;
+    part.width = request.width;
+    part.out = request.out + k * request.width;
+    kernels::gather_lines(part);
+    k += depth;
+  }
+  for (Index k = 0; request.count < request.padded && k < request.depth; ++k) {
+    std::fill(request.out + k * request.width + request.count,
+              request.out + k * request.width + request.padded, T(0));
+  }
+}
+
+/// The product with the gathered matrix as B, or transposed as A where the result has adjacent
+/// channels; `gathered` is a matrix or a packer of `cols` columns.
+template <class T>
+void multiply(const GemmOperand<T>& gathered, const GemmOperand<T>& weights, bool channels_adjacent,
+              const GatherOutput<T>& out, GemmOptions<T> options) {
+  if (channels_adjacent) {
+    options.bias_axis = BiasAxis::Column;
+    gemm<T>(gathered, weights, out.data, out.position_stride, out.channel_stride, options);
+  } else {
+    options.bias_axis = BiasAxis::Row;
+    gemm<T>(weights, gathered, out.data, out.channel_stride, out.position_stride, options);
+  }
+}
+
+}  // namespace
+
+template <class T>
+void gathered_product(const Gather<T>& gather, const T* weights, Index m,
+                      const GatherOutput<T>& out, const GemmOptions<T>& options) {
+  const Index rows = gather.rows();
+  const bool last = out.channel_stride == 1 && out.position_stride != 1;
+  const MatrixRef<T> plain_weights{weights, m, rows, rows, 1};
+  if (gather.is_plain()) {
+    const MatrixRef<T> plain = gather.plain();
+    multiply<T>(last ? plain.transposed() : plain,
+                last ? plain_weights.transposed() : plain_weights, last, out, options);
+    return;
+  }
+  // Once for all bands and tasks.
+  PackedMatrix<T> packed;
+  if (last && gather.cols() >= kPackedPositions) {
+    packed = PackedMatrix<T>(GemmSide::B, plain_weights.transposed());
+  }
+  const GemmOperand<T> factor = packed.panel() > 0 ? GemmOperand<T>(packed)
+                                : last             ? GemmOperand<T>(plain_weights.transposed())
+                                                   : GemmOperand<T>(plain_weights);
+  const auto product = [&](const PanelPacker<T>& packer, Index positions,
+                           const GatherOutput<T>& part) {
+    const GemmOperand<T> gathered =
+        last ? GemmOperand<T>(positions, rows, packer) : GemmOperand<T>(rows, positions, packer);
+    multiply<T>(gathered, factor, last, part, options);
+  };
+  if (gather.channels_last) {
+    Buffer<T> zeros(gather.channels + kernels::kGatherSlack);
+    std::fill_n(zeros.data(), zeros.size(), T(0));
+    const auto fill = [&](const PanelRequest<T>& request) {
+      gather_channels(gather, zeros.data(), request);
+    };
+    product(PanelPacker<T>(fill), gather.cols(), out);
+    return;
+  }
+  const std::size_t axis = gather.axes[0].positions > 1 ? 0 : 1;
+  const Index whole = gather.axes[axis].positions;
+  const Index slab = gather.positions() / whole;
+  const Index band = band_extent(gather, axis);
+  Planes<T> planes(gather, axis, band);
+  for (Index image = 0; image < gather.images; ++image) {
+    for (Index first = 0; first < whole; first += band) {
+      const Index positions = std::min(band, whole - first) * slab;
+      planes.fill(gather.data + image * gather.image_stride, axis, first);
+      GatherOutput<T> part = out;
+      part.data += (image * gather.positions() + first * slab) * out.position_stride;
+      if (gather.taps() == 1) {
+        const MatrixRef<T> copy = planes.plain(positions);
+        multiply<T>(last ? copy.transposed() : copy, factor, last, part, options);
+      } else {
+        const auto fill = [&](const PanelRequest<T>& request) { planes.pack(request); };
+        product(PanelPacker<T>(fill), positions, part);
+      }
+    }
   }
 }
 
@@ -244,8 +523,10 @@ void gather_taps(const Gather<T>& gather, const PanelRequest<T>& request) {
 
 template struct Gather<float>;
 template struct Gather<double>;
-template void gather_positions(const Gather<float>&, const PanelRequest<float>&);
-template void gather_positions(const Gather<double>&, const PanelRequest<double>&);
+template void gathered_product(const Gather<float>&, const float*, Index,
+                               const GatherOutput<float>&, const GemmOptions<float>&);
+template void gathered_product(const Gather<double>&, const double*, Index,
+                               const GatherOutput<double>&, const GemmOptions<double>&);
 template void gather_taps(const Gather<float>&, const PanelRequest<float>&);
 template void gather_taps(const Gather<double>&, const PanelRequest<double>&);
 

@@ -4,10 +4,14 @@
 //
 // The gathered matrix has a row for each (channel, tap) and a column for each output position; its
 // elements are elements of an image, or zero where a tap falls on padding. It is written panel by
-// panel, straight into the packed form that the GEMM kernel reads, so the workspace does not grow
-// with the image. The same description serves the forward pass (a position looks at
-// position * stride + tap * dilation - padding), its input gradient (the other way round, one phase
-// of the stride at a time) and its weight gradient.
+// panel, straight into the packed form that the GEMM kernel reads. The same description serves the
+// forward pass (a position looks at position * stride + tap * dilation - padding) and its input
+// gradient (the other way round, one phase of the stride at a time).
+//
+// Where positions are adjacent in memory (channels first) a band of the image is first copied with
+// its padding, and with each phase of the stride by itself: then what a tap sees of neighboring
+// positions are neighboring elements, and a row of a panel is a copy of one or two stretches. Where
+// channels are adjacent, a panel is the transpose of the lines of channels that a tap sees.
 
 #include <array>
 #include <vector>
@@ -23,6 +27,7 @@ struct GatherAxis {
     Index base = 0;
     Index begin = 0, end = 0;
   };
+  Index extent = 0;  ///< of the source
   Index positions = 0;
   Index step = 1;
   std::vector<Tap> taps;
@@ -68,9 +73,26 @@ struct Gather {
   [[nodiscard]] MatrixRef<T> plain() const;
 };
 
-/// Fills a panel whose width runs over positions and whose depth runs over (channel, tap).
+/// True where the rows of a gathered matrix go tap by tap: enough adjacent channels for a vector.
+[[nodiscard]] inline bool gathers_channels_last(Index channels, Index channel_stride,
+                                                Index width_stride) {
+  return channel_stride == 1 && channels >= 8 && width_stride != 1;
+}
+
+/// Where a gathered product goes: element (channel, position) of the result.
 template <class T>
-void gather_positions(const Gather<T>& gather, const PanelRequest<T>& request);
+struct GatherOutput {
+  T* data = nullptr;
+  Index channel_stride = 0, position_stride = 0;
+};
+
+/// out = finish(weights * gathered + bias), weights (M, rows) with contiguous rows. options.bias is
+/// one number for each row of weights; alpha and beta are not used. All positions of a gather of
+/// several images lie at position_stride, one after the other.
+template <class T>
+void gathered_product(const Gather<T>& gather, const T* weights, Index m,
+                      const GatherOutput<T>& out, const GemmOptions<T>& options);
+
 /// Fills a panel whose width runs over (channel, tap) and whose depth runs over positions.
 template <class T>
 void gather_taps(const Gather<T>& gather, const PanelRequest<T>& request);
