@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Installs what lamina needs on Debian 12, Ubuntu 24.04 or newer. Installs only what is missing, and asks nothing.
 #
-# install-deps.sh [--build] [--tests] [--bench] [--python] [--cross] [--all] [--dry-run]
+# install-deps.sh [--build] [--tests] [--bench] [--compare] [--python] [--cross] [--all] [--dry-run]
 #
 #   --build    compiler, CMake, Highway, zlib, what the lamina program needs; the default, and part of all others
 #   --tests    GoogleTest, RapidCheck, clang-format 14, Python 3 with NumPy, the node tests of ONNX
 #   --bench    Google Benchmark
+#   --compare  the libraries that scripts/compare.sh times beside lamina
 #   --python   what the Python module and its tests need
 #   --cross    compilers and emulator for the long tests: clang 19, ARM64
 #   --all      --tests --bench --python
@@ -15,6 +16,7 @@ set -euo pipefail
 build=(g++ make cmake ninja-build pkg-config libhwy-dev zlib1g-dev libcli11-dev libfmt-dev)
 tests=(libgtest-dev librapidcheck-dev clang-format-14 python3 python3-numpy binutils libonnx-testdata)
 bench=(libbenchmark-dev)
+compare=(libdnnl-dev libopenblas0-openmp libblis-openmp-dev libeigen3-dev libtorch-dev npm python3)
 python=(python3 python3-dev python3-numpy pybind11-dev python3-setuptools python3-wheel python3-pip python3-pytest
   python3-hypothesis python3-scipy python3-torch python3-matplotlib)
 cross=(clang-19 libclang-rt-19-dev g++-aarch64-linux-gnu qemu-user-static)
@@ -26,6 +28,7 @@ for option in "$@"; do
     --build) ;;
     --tests) wanted+=("${tests[@]}") ;;
     --bench) wanted+=("${bench[@]}") ;;
+    --compare) wanted+=("${compare[@]}") ;;
     --python) wanted+=("${python[@]}") ;;
     --cross) wanted+=("${cross[@]}") ;;
     --all) wanted+=("${tests[@]}" "${bench[@]}" "${python[@]}") ;;
@@ -38,7 +41,7 @@ done
 # A program counts as there however it was installed; a library has to be the package.
 present() {
   case $1 in
-    g++ | make | cmake | clang-format-14 | clang-19 | python3) command -v "$1" >/dev/null && return ;;
+    g++ | make | cmake | clang-format-14 | clang-19 | npm | python3) command -v "$1" >/dev/null && return ;;
     ninja-build) command -v ninja >/dev/null && return ;;
     pkg-config) command -v pkg-config >/dev/null && return ;;
     binutils) command -v nm >/dev/null && return ;;

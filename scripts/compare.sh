@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Times lamina beside oneDNN, OpenBLAS, BLIS, Eigen, PyTorch and ONNX Runtime on the same arrays, and leaves a table
+# (compare.md, compare.csv) and a chart (compare.svg) in out/compare. Installs what is missing. A library that cannot
+# be had is left out, and the table says so.
+#
+# compare.sh [--no-install] [--quick] [OPTIONS OF bench/compare, such as --rows gemm,softmax --types f32 --threads 1]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+install=true
+options=()
+while (($# > 0)); do
+  case $1 in
+    --no-install) install=false ;;
+    -h | --help) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0"; exit 0 ;;
+    *) options+=("$1") ;;
+  esac
+  shift
+done
+
+if $install; then
+  scripts/install-deps.sh --bench --compare
+  # ONNX Runtime comes as a package for Node.js, of which only its shared library is used.
+  if [[ ! -e build/onnxruntime/libonnxruntime.so.1 ]] && command -v npm >/dev/null; then
+    mkdir -p build/onnxruntime/package
+    if (cd build/onnxruntime/package && npm install --ignore-scripts --no-audit --no-fund onnxruntime-node >/dev/null); then
+      machine=$(uname -m)
+      cp "$(find build/onnxruntime/package -path "*/linux/${machine/x86_64/x64}/libonnxruntime.so.1" | head -n 1)" build/onnxruntime/
+    else
+      echo "compare.sh: npm cannot fetch onnxruntime-node; going on without ONNX Runtime" >&2
+    fi
+  fi
+fi
+source scripts/ccache.sh
+
+cmake --preset release "${launcher[@]}"
+cmake --build --preset release --parallel "$(nproc)" --target compare
+
+mkdir -p out/compare
+build/release/bench/compare/compare --out out/compare/compare "${options[@]}"
+python3 bench/compare/chart.py out/compare/compare.csv out/compare/compare.svg
+echo "compare.sh: out/compare/compare.md, .csv and .svg"
