@@ -9,7 +9,6 @@
 
 #include "hwy/highway.h"
 #include "kernels/depthwise.hpp"
-#include "kernels/tail-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels::HWY_NAMESPACE {
@@ -105,28 +104,6 @@ void DepthwiseLineRun(const DepthwiseLine<T>& a) {
   DepthwiseLineStepped<0>(a);
 }
 
-template <class T>
-void DepthwisePositionRun(const DepthwisePosition<T>& a) {
-  const hn::ScalableTag<T> d;
-  const Index lanes = static_cast<Index>(hn::Lanes(d));
-  Index c = 0;
-  for (; c + lanes <= a.channels; c += lanes) {
-    auto sum = a.bias == nullptr ? hn::Zero(d) : hn::LoadU(d, a.bias + c);
-    for (Index k = 0; k < a.count; ++k) {
-      sum = hn::MulAdd(hn::LoadU(d, a.weights[k] + c), hn::LoadU(d, a.x[k] + c), sum);
-    }
-    hn::StoreU(sum, d, a.y + c);
-  }
-  if (c < a.channels) {
-    const Index left = a.channels - c;
-    auto sum = a.bias == nullptr ? hn::Zero(d) : LoadTail(d, a.bias + c, left);
-    for (Index k = 0; k < a.count; ++k) {
-      sum = hn::MulAdd(LoadTail(d, a.weights[k] + c, left), LoadTail(d, a.x[k] + c, left), sum);
-    }
-    StoreTail(d, sum, a.y + c, left);
-  }
-}
-
 template <int kStep, class T>
 T StridedDotStepped(const T* HWY_RESTRICT x, Index step, const T* HWY_RESTRICT y, Index n) {
   const hn::ScalableTag<T> d;
@@ -149,25 +126,6 @@ T StridedDot(const T* x, Index step, const T* y, Index n) {
   if (step == 1) return StridedDotStepped<1>(x, step, y, n);
   if (step == 2) return StridedDotStepped<2>(x, step, y, n);
   return StridedDotStepped<0>(x, step, y, n);
-}
-
-template <class T>
-void MultiplyAccumulate(const T* HWY_RESTRICT x, const T* HWY_RESTRICT y, T* HWY_RESTRICT sum,
-                        Index n) {
-  const hn::ScalableTag<T> d;
-  const Index lanes = static_cast<Index>(hn::Lanes(d));
-  Index i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    hn::StoreU(hn::MulAdd(hn::LoadU(d, x + i), hn::LoadU(d, y + i), hn::LoadU(d, sum + i)), d,
-               sum + i);
-  }
-  if (i < n) {
-    const Index left = n - i;
-    StoreTail(
-        d,
-        hn::MulAdd(LoadTail(d, x + i, left), LoadTail(d, y + i, left), LoadTail(d, sum + i, left)),
-        sum + i, left);
-  }
 }
 
 }  // namespace lamina::kernels::HWY_NAMESPACE

@@ -29,29 +29,11 @@ struct DepthwiseLine {
   Index positions = 0;
 };
 
-/// One position of output, channels adjacent in memory:
-///   y[c] = bias[c] + sum over k of weights[k][c] * x[k][c]
-template <class T>
-struct DepthwisePosition {
-  const T* const* x = nullptr;
-  const T* const* weights = nullptr;
-  Index count = 0;
-  const T* bias = nullptr;  ///< nullptr: zero
-  T* y = nullptr;
-  Index channels = 0;
-};
-
 void depthwise_line(const DepthwiseLine<float>& line);
 void depthwise_line(const DepthwiseLine<double>& line);
-void depthwise_position(const DepthwisePosition<float>& position);
-void depthwise_position(const DepthwisePosition<double>& position);
 
 /// sum over i < n of x[i * x_step] * y[i], in an order that depends on n alone.
 [[nodiscard]] float strided_dot(const float* x, Index x_step, const float* y, Index n);
 [[nodiscard]] double strided_dot(const double* x, Index x_step, const double* y, Index n);
-
-/// sum[i] += x[i] * y[i].
-void multiply_accumulate(const float* x, const float* y, float* sum, Index n);
-void multiply_accumulate(const double* x, const double* y, double* sum, Index n);
 
 }  // namespace lamina::kernels

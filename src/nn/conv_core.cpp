@@ -230,6 +230,7 @@ template <class T>
 void conv_input_gradient(const ConvShape& shape, const ConvImage<const T>& dy, const T* w,
                          const T* bias, const ConvImage<T>& dx, const GemmFinish<T>& finish) {
   if (shape.images * shape.in_channels * shape.in_positions() == 0) return;
+  if (depthwise_input_gradient(shape, dy, w, bias, dx, finish)) return;
   const PhaseGradient<T> gradient{shape, dy, w, bias, dx, finish};
   for (Index d = 0; d < shape.stride[0]; ++d) {
     for (Index h = 0; h < shape.stride[1]; ++h) {

@@ -13,6 +13,12 @@ namespace lamina::nn::detail {
 template <class T>
 void depthwise_forward(const ConvShape& shape, const ConvImage<const T>& x, const T* w,
                        const T* bias, const ConvImage<T>& y, const GemmFinish<T>& finish);
+/// As conv_input_gradient, or false, and nothing done, where it has no kernel of its own: several
+/// kernels a channel, volumes and mixed formats.
+template <class T>
+[[nodiscard]] bool depthwise_input_gradient(const ConvShape& shape, const ConvImage<const T>& dy,
+                                            const T* w, const T* bias, const ConvImage<T>& dx,
+                                            const GemmFinish<T>& finish);
 template <class T>
 void depthwise_weight_gradient(const ConvShape& shape, const ConvImage<const T>& dy,
                                const ConvImage<const T>& x, T* dw);
