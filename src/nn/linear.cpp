@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "nn/gemm.hpp"
+#include "nn/layout.hpp"
 
 namespace lamina::nn {
 
@@ -95,6 +96,7 @@ void check_apart(const View<T>& out, const View<T>& in, std::string_view operati
                  std::string_view out_name, std::string_view in_name) {
   check(!in.defined() || overlap(out, in) == Overlap::None, ErrorKind::InvalidOperation, operation,
         out_name, " overlaps ", in_name);
+  detail::check_writable(out, operation, out_name);
 }
 
 // What the leading axes of a and b broadcast to.

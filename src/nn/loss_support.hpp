@@ -6,6 +6,7 @@
 #include "lamina/core/array.hpp"
 #include "lamina/core/parallel.hpp"
 #include "lamina/nn/types.hpp"
+#include "nn/layout.hpp"
 
 // What all losses have in common: checks, and sums over chunks in a fixed order.
 namespace lamina::nn::detail {
@@ -46,6 +47,7 @@ template <class T>
 void check_output(std::string_view operation, const View<T>& out, const Shape& shape) {
   check(out.defined() && out.shape() == shape, ErrorKind::DimensionMismatch, operation,
         "the output must have shape ", shape, ", got ", out.shape());
+  check_writable(out, operation, "the output");
 }
 template <class T, class U>
 void check_apart(std::string_view operation, const View<T>& out, const View<U>& input,

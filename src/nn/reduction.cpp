@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "nn/layout.hpp"
 #include "nn/reduce_axes.hpp"
 #include "nn/reduce_blocks.hpp"
 
@@ -142,6 +143,7 @@ template <class U>
 void check_out(std::string_view name, const Shape& shape, const View<U>& out) {
   check(out.defined() && out.shape() == shape, ErrorKind::DimensionMismatch, name, "out ",
         out.shape(), " should be ", shape);
+  detail::check_writable(out, name, "out");
 }
 
 void check_elements(std::string_view name, const Shape& shape, const ReduceAxes& axes) {

@@ -5,6 +5,7 @@
 #include "kernels/softmax.hpp"
 #include "lamina/core/parallel.hpp"
 #include "nn/axis_layout.hpp"
+#include "nn/layout.hpp"
 
 namespace lamina::nn {
 
@@ -54,6 +55,7 @@ void check_overlap(const char* name, const char* argument_x, const View<T>& x,
                    const char* argument_y, const View<T>& y) {
   check(overlap(x, y) != Overlap::Partial, ErrorKind::InvalidOperation, name, argument_y,
         " overlaps ", argument_x, " in part");
+  detail::check_writable(y, name, argument_y);
 }
 
 /// How K operands of one shape lie around the softmax axis.

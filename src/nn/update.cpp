@@ -7,6 +7,7 @@
 #include "kernels/update.hpp"
 #include "lamina/core/error.hpp"
 #include "lamina/core/parallel.hpp"
+#include "nn/layout.hpp"
 
 namespace lamina::nn {
 
@@ -237,6 +238,8 @@ void update_inplace(const View<T>& gradient, MutArg<T> parameter,
   const std::string_view name = update_name(options);
   check_update_options(options);
   check(step >= 1, ErrorKind::InvalidOperation, name, "step counts from 1, got ", step);
+  check(parameter.defined(), ErrorKind::InvalidOperation, name, "parameter is not defined");
+  detail::check_writable<T>(parameter, name, "parameter");
   check(gradient.defined() && gradient.shape() == parameter.shape(), ErrorKind::DimensionMismatch,
         name, "gradient ", gradient.shape(), ", parameter ", parameter.shape());
   const std::vector<UpdateSlot> expected = update_slots(options);
@@ -245,8 +248,10 @@ void update_inplace(const View<T>& gradient, MutArg<T> parameter,
   check(overlap<T, T>(gradient, parameter) == Overlap::None, ErrorKind::InvalidOperation, name,
         "gradient and parameter overlap");
   for (std::size_t k = 0; k < slots.size(); ++k) {
-    check(slots[k].shape() == parameter.shape(), ErrorKind::DimensionMismatch, name, "slot ",
-          expected[k].name, " ", slots[k].shape(), ", parameter ", parameter.shape());
+    check(slots[k].defined() && slots[k].shape() == parameter.shape(), ErrorKind::DimensionMismatch,
+          name, "slot ", expected[k].name, " ", slots[k].shape(), ", parameter ",
+          parameter.shape());
+    detail::check_writable<T>(slots[k], name, expected[k].name);
     bool overlaps = overlap<T, T>(slots[k], parameter) != Overlap::None ||
                     overlap<T, T>(slots[k], gradient) != Overlap::None;
     for (std::size_t other = 0; other < k; ++other) {
@@ -256,7 +261,7 @@ void update_inplace(const View<T>& gradient, MutArg<T> parameter,
           " overlaps another array");
   }
 
-  const detail::Packed<T> packed_gradient(gradient);
+  const lamina::detail::Packed<T> packed_gradient(gradient);
   const PackedOut<T> packed_parameter(parameter);
   std::vector<PackedOut<T>> packed_slots(slots.begin(), slots.end());
   const kernels::UpdatePreparation preparation = preparation_of(options);
@@ -279,11 +284,13 @@ void update_inplace(const View<T>& gradient, MutArg<T> parameter,
 
 template <class T>
 void axpy_into(const View<T>& x, MutArg<T> y, std::type_identity_t<T> alpha) {
+  check(y.defined(), ErrorKind::InvalidOperation, "axpy", "y is not defined");
+  detail::check_writable<T>(y, "axpy", "y");
   check(x.defined() && x.shape() == y.shape(), ErrorKind::DimensionMismatch, "axpy", "x ",
         x.shape(), ", y ", y.shape());
   check(overlap<T, T>(x, y) != Overlap::Partial, ErrorKind::InvalidOperation, "axpy",
         "x and y overlap in part");
-  const detail::Packed<T> packed_x(x);
+  const lamina::detail::Packed<T> packed_x(x);
   const PackedOut<T> packed_y(y);
   parallel_for(y.size(), kGrain, [&](Index begin, Index end) {
     kernels::axpy(alpha, packed_x.data() + begin, packed_y.data() + begin, end - begin);
@@ -293,11 +300,13 @@ void axpy_into(const View<T>& x, MutArg<T> y, std::type_identity_t<T> alpha) {
 
 template <class T>
 void scale_into(const View<T>& x, MutArg<T> out, std::type_identity_t<T> factor) {
+  check(out.defined(), ErrorKind::InvalidOperation, "scale", "out is not defined");
+  detail::check_writable<T>(out, "scale", "out");
   check(x.defined() && x.shape() == out.shape(), ErrorKind::DimensionMismatch, "scale", "x ",
         x.shape(), ", out ", out.shape());
   check(overlap<T, T>(x, out) != Overlap::Partial, ErrorKind::InvalidOperation, "scale",
         "x and out overlap in part");
-  const detail::Packed<T> packed_x(x);
+  const lamina::detail::Packed<T> packed_x(x);
   const PackedOut<T> packed_out(out);
   parallel_for(out.size(), kGrain, [&](Index begin, Index end) {
     kernels::scale(factor, packed_x.data() + begin, packed_out.data() + begin, end - begin);
@@ -308,7 +317,7 @@ void scale_into(const View<T>& x, MutArg<T> out, std::type_identity_t<T> factor)
 template <class T>
 double sum_of_squares(const View<T>& x) {
   check(x.defined(), ErrorKind::InvalidOperation, "sum_of_squares", "x is not defined");
-  const detail::Packed<T> packed(x);
+  const lamina::detail::Packed<T> packed(x);
   std::vector<double> sums(static_cast<std::size_t>(ceil_div(x.size(), kGrain)));
   parallel_for(x.size(), kGrain, [&](Index begin, Index end) {
     sums[static_cast<std::size_t>(begin / kGrain)] =
