@@ -212,6 +212,10 @@ SelfAttentionGradients<T> self_attention_backward(
     const View<T>& dy, ViewArg<T> x, ViewArg<T> w_q, ViewArg<T> w_k, ViewArg<T> w_v,
     const AttentionOptions<std::type_identity_t<T>>& options) {
   detail::check_self_attention<T>(x, w_q, w_k, w_v, "self_attention_backward");
+  IndexList expected = x.shape();
+  expected[expected.rank() - 1] = w_v.shape()[1];
+  check(dy.defined() && dy.shape() == Shape(expected), ErrorKind::DimensionMismatch,
+        "self_attention_backward", "dy has shape ", dy.shape(), ", expected ", Shape(expected));
   const AttentionGradients<T> d = scaled_dot_product_attention_backward<T>(
       dy, matmul<T>(x, w_q), matmul<T>(x, w_k), matmul<T>(x, w_v), options);
   SelfAttentionGradients<T> result{

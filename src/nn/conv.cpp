@@ -6,6 +6,7 @@
 #include "lamina/nn/reduction.hpp"
 #include "nn/conv_arguments.hpp"
 #include "nn/layout.hpp"
+#include "nn/window_limits.hpp"
 
 namespace lamina::nn {
 
@@ -75,8 +76,10 @@ Plan make_plan(const Shape& x, const Shape& weight, const ConvOptions<Rank>& opt
           "dilation must be at least 1, got ", p.dilation[axis]);
     check(p.kernel[axis] >= 1, ErrorKind::InvalidOperation, operation,
           "weight has no kernel elements; weight ", weight);
+    detail::check_window_limits(operation, p.kernel[axis], p.stride[axis], p.dilation[axis]);
     const PaddingAmount amount = options.padding.resolve(
         i, p.in[axis], p.kernel[axis], p.stride[axis], p.dilation[axis], operation);
+    detail::check_padding_limit(operation, amount);
     const Index reach = p.dilation[axis] * (p.kernel[axis] - 1) + 1;
     const Index padded = p.in[axis] + amount.before + amount.behind;
     check(padded >= reach, ErrorKind::DimensionMismatch, operation, "kernel of extent ",

@@ -4,6 +4,7 @@
 
 #include "nn/conv_arguments.hpp"
 #include "nn/layout.hpp"
+#include "nn/window_limits.hpp"
 
 namespace lamina::nn {
 
@@ -42,6 +43,9 @@ Extent extent_of(int axis, Index in, Index kernel, const ConvTransposeOptions<Ra
   check(extra >= 0 && (extra < stride || extra < dilation), ErrorKind::InvalidOperation, operation,
         "output_padding must be at least 0 and below stride ", stride, " or dilation ", dilation,
         ", got ", extra);
+  detail::check_window_limits(operation, kernel, stride, dilation);
+  check(in <= (Index{1} << 61) / std::max<Index>(stride, 1), ErrorKind::InvalidOperation, operation,
+        "extent ", in, " with stride ", stride, " makes too large a result");
   if (options.padding.kind() == PaddingMode::Kind::Same) {
     check(extra == 0, ErrorKind::InvalidOperation, operation,
           "padding same() already says the extent of the result: output_padding must be 0, got ",
@@ -50,6 +54,7 @@ Extent extent_of(int axis, Index in, Index kernel, const ConvTransposeOptions<Ra
     return {out, options.padding.resolve(axis, out, kernel, stride, dilation, operation).before};
   }
   const PaddingAmount cut = options.padding.resolve(axis, in, kernel, stride, dilation, operation);
+  detail::check_padding_limit(operation, cut);
   return {(in - 1) * stride + dilation * (kernel - 1) + 1 + extra - cut.before - cut.behind,
           cut.before};
 }

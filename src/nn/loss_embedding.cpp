@@ -166,6 +166,8 @@ Array<T> cosine_embedding_loss(const View<T>& x1, ViewArg<T> x2, ViewArg<T> y, d
   const RowSet<T, 2> rows(kCosine, {"x1", "x2"}, {x1, x2});
   check_row_values<T>(kCosine, "y", y, rows.lead(), rows.shape());
   check_signs<T>(y);
+  check(!std::isnan(margin), ErrorKind::InvalidOperation, kCosine, "margin must be a number, got ",
+        margin);
   const lamina::detail::Packed<T> signs(y);
   return detail::reduce_rows<T>(rows.lead(), rows.grain(), mode, [&] {
     return [&, read = typename RowSet<T, 2>::Reader(rows)](Index r) {
@@ -190,6 +192,8 @@ PairGradients<T> cosine_embedding_loss_backward(const View<T>& dy, ViewArg<T> x1
   const RowSet<T, 2> rows(kCosine, {"x1", "x2"}, {x1, x2});
   check_row_values<T>(kCosine, "y", y, rows.lead(), rows.shape());
   check_signs<T>(y);
+  check(!std::isnan(margin), ErrorKind::InvalidOperation, kCosine, "margin must be a number, got ",
+        margin);
   detail::check_upstream(kCosine, dy, mode, rows.lead());
   const lamina::detail::Packed<T> signs(y);
   const RowUpstream<T> upstream(dy, mode, rows.lead().size());

@@ -5,6 +5,7 @@
 #include "lamina/core/parallel.hpp"
 #include "nn/layout.hpp"
 #include "nn/pooling_plan.hpp"
+#include "nn/window_limits.hpp"
 
 namespace lamina::nn::detail {
 
@@ -23,6 +24,7 @@ Shape unpooled_shape(const Shape& x, const PerAxis<Rank>& kernel,
           "kernel must be at least 1, got ", kernel[at]);
     check(stride >= 1, ErrorKind::InvalidOperation, operation, "stride must be at least 1, got ",
           stride);
+    check_window_limits(operation, kernel[at], stride, 1);
     Index& extent = out[form.spatial_axis(i)];
     if (options.output_extents[at] != 0) {
       extent = options.output_extents[at];
@@ -31,6 +33,9 @@ Shape unpooled_shape(const Shape& x, const PerAxis<Rank>& kernel,
             operation, "same padding leaves the extents open; set output_extents");
       const PaddingAmount amount =
           options.padding.resolve(i, extent, kernel[at], stride, 1, operation);
+      check_padding_limit(operation, amount);
+      check(extent <= (Index{1} << 61) / stride, ErrorKind::InvalidOperation, operation, "extent ",
+            extent, " with stride ", stride, " makes too large a result");
       extent = (extent - 1) * stride + kernel[at] - amount.before - amount.behind;
     }
     check(extent >= 1, ErrorKind::InvalidOperation, operation,

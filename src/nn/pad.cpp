@@ -4,6 +4,7 @@
 
 #include "lamina/core/parallel.hpp"
 #include "nn/layout.hpp"
+#include "nn/window_limits.hpp"
 
 namespace lamina::nn {
 
@@ -42,6 +43,7 @@ std::vector<PaddingAmount> resolve(const Shape& shape, const std::vector<Padding
     const Index extent = shape[axis];
     check(before >= 0 && behind >= 0, ErrorKind::InvalidOperation, operation,
           "amounts must not be negative, got ", before, " and ", behind);
+    detail::check_padding_limit(operation, all[static_cast<std::size_t>(axis)]);
     const Index largest = std::max(before, behind);
     if (largest == 0 || value == PaddingValue::Zero) continue;
     check(extent > 0, ErrorKind::InvalidOperation, operation, "axis ", axis, " of shape ", shape,

@@ -5,6 +5,7 @@
 
 #include "lamina/core/parallel.hpp"
 #include "nn/layout.hpp"
+#include "nn/window_limits.hpp"
 
 namespace lamina::nn::detail {
 
@@ -110,9 +111,11 @@ PoolPlan plan_windows(const Shape& x, int rank, const Index* kernel, const Index
           "stride must be at least 1, got ", axis.stride);
     check(axis.dilation >= 1, ErrorKind::InvalidOperation, operation,
           "dilation must be at least 1, got ", axis.dilation);
+    check_window_limits(operation, axis.kernel, axis.stride, axis.dilation);
     axis.padding = padding.resolve(i, axis.in, axis.kernel, axis.stride, axis.dilation, operation);
     const Index reach = axis.dilation * (axis.kernel - 1) + 1;
     const PaddingAmount& amount = axis.padding;
+    check_padding_limit(operation, amount);
     check(amount.before < reach && amount.behind < reach, ErrorKind::InvalidOperation, operation,
           "padding must be smaller than the window's extent ", reach, ", got ", amount.before,
           " and ", amount.behind);

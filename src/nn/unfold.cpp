@@ -7,6 +7,7 @@
 #include "nn/conv_arguments.hpp"
 #include "nn/implicit_gemm.hpp"
 #include "nn/layout.hpp"
+#include "nn/window_limits.hpp"
 
 namespace lamina::nn {
 
@@ -52,8 +53,10 @@ Plan make_plan(const Shape& x, const PerAxis<Rank>& kernel, const UnfoldOptions<
           ErrorKind::InvalidOperation, operation,
           "kernel, stride and dilation must be at least 1, got ", p.kernel[axis], ", ",
           p.stride[axis], " and ", p.dilation[axis]);
+    detail::check_window_limits(operation, p.kernel[axis], p.stride[axis], p.dilation[axis]);
     const PaddingAmount amount = options.padding.resolve(
         i, p.in[axis], p.kernel[axis], p.stride[axis], p.dilation[axis], operation);
+    detail::check_padding_limit(operation, amount);
     const Index reach = p.dilation[axis] * (p.kernel[axis] - 1) + 1;
     const Index padded = p.in[axis] + amount.before + amount.behind;
     check(padded >= reach, ErrorKind::DimensionMismatch, operation, "kernel of extent ",

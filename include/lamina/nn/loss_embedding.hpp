@@ -18,7 +18,7 @@ struct PairGradients {
 ///
 /// x1, x2 (..., D), y (...) of 1 and -1      returns () for Mean (over rows) and Sum, (...) for
 /// None. A zero vector has cos 0 and no gradient. Error(InvalidOperation) for any other y, with its
-/// value; Error(DimensionMismatch) for shapes that do not fit. Gradient:
+/// value, and for a margin of NaN; Error(DimensionMismatch) for shapes that do not fit. Gradient:
 /// cosine_embedding_loss_backward. Numerics: sums and cos in double; NaN propagates.
 /// torch.nn.functional.cosine_embedding_loss, NumRS2 cosine_embedding_loss (which adds 1e-8 to the
 /// denominator).
