@@ -15,6 +15,7 @@
 #include "hwy/highway.h"
 #include "kernels/gemm.hpp"
 #include "kernels/gemm_pack-inl.hpp"
+#include "kernels/tail-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels {
@@ -84,6 +85,81 @@ enum class BMode {
   kCopy,     // in place, leaving a packed copy in tile.panel for the tiles below: that is cheaper
              // than packing, as the stores hide behind the FMAs
 };
+
+// Writes a tile of sums to C, with all that is added to it.
+template <int kRows, int kVectors, class V, class T>
+HWY_INLINE void FinishTile(V (&acc)[kRows][kVectors], const Tile<T>& tile) {
+  const hn::ScalableTag<T> d;
+  constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(hn::ScalableTag<T>()));
+  const auto mask = hn::FirstN(d, static_cast<size_t>(tile.last_columns));
+  T* HWY_RESTRICT c = tile.c;
+  const Index c_row_stride = tile.c_row_stride;
+  if (tile.alpha != T(1)) {
+    const V alpha = hn::Set(d, tile.alpha);
+    HWY_UNROLL(16)
+    for (int r = 0; r < kRows; ++r) {
+      HWY_UNROLL(4)
+      for (int v = 0; v < kVectors; ++v) {
+        acc[r][v] = hn::Mul(acc[r][v], alpha);
+      }
+    }
+  }
+  const bool whole = !kMaskedMemory || tile.last_columns == kLanes;
+  if (tile.beta != T(0)) {
+    const V beta = hn::Set(d, tile.beta);
+    HWY_UNROLL(16)
+    for (int r = 0; r < kRows; ++r) {
+      const T* row = c + r * c_row_stride;
+      HWY_UNROLL(4)
+      for (int v = 0; v < kVectors; ++v) {
+        const V old = v + 1 < kVectors || whole ? hn::LoadU(d, row + v * kLanes)
+                                                : hn::MaskedLoad(mask, d, row + v * kLanes);
+        acc[r][v] = hn::MulAdd(beta, old, acc[r][v]);
+      }
+    }
+  }
+  if (tile.column_bias != nullptr) {
+    HWY_UNROLL(4)
+    for (int v = 0; v < kVectors; ++v) {
+      const T* bias_at = tile.column_bias + v * kLanes;
+      const V bias =
+          v + 1 < kVectors || whole ? hn::LoadU(d, bias_at) : hn::MaskedLoad(mask, d, bias_at);
+      HWY_UNROLL(16)
+      for (int r = 0; r < kRows; ++r) {
+        acc[r][v] = hn::Add(acc[r][v], bias);
+      }
+    }
+  }
+  if (tile.row_bias != nullptr) {
+    HWY_UNROLL(16)
+    for (int r = 0; r < kRows; ++r) {
+      const V bias = hn::Set(d, tile.row_bias[r]);
+      HWY_UNROLL(4)
+      for (int v = 0; v < kVectors; ++v) {
+        acc[r][v] = hn::Add(acc[r][v], bias);
+      }
+    }
+  }
+  if (whole) {
+    HWY_UNROLL(16)
+    for (int r = 0; r < kRows; ++r) {
+      HWY_UNROLL(4)
+      for (int v = 0; v < kVectors; ++v) {
+        hn::StoreU(acc[r][v], d, c + r * c_row_stride + v * kLanes);
+      }
+    }
+  } else {
+    HWY_UNROLL(16)
+    for (int r = 0; r < kRows; ++r) {
+      T* row = c + r * c_row_stride;
+      HWY_UNROLL(4)
+      for (int v = 0; v + 1 < kVectors; ++v) {
+        hn::StoreU(acc[r][v], d, row + v * kLanes);
+      }
+      hn::BlendedStore(acc[r][kVectors - 1], mask, d, row + (kVectors - 1) * kLanes);
+    }
+  }
+}
 
 // acc[r][v] = sum over k of a(r, k) * b(k, v): kRows x kVectors independent chains of FMAs. Each
 // element of C is summed over k in order, so it does not depend on where its tile lies.
@@ -187,70 +263,7 @@ void MicroKernel(const Tile<T>& tile) {
     } while (--stretch > 0);
   }
 
-  if (tile.alpha != T(1)) {
-    const V alpha = hn::Set(d, tile.alpha);
-    HWY_UNROLL(16)
-    for (int r = 0; r < kRows; ++r) {
-      HWY_UNROLL(2)
-      for (int v = 0; v < kVectors; ++v) {
-        acc[r][v] = hn::Mul(acc[r][v], alpha);
-      }
-    }
-  }
-  const bool whole = !kMaskedMemory || tile.last_columns == kLanes;
-  if (tile.beta != T(0)) {
-    const V beta = hn::Set(d, tile.beta);
-    HWY_UNROLL(16)
-    for (int r = 0; r < kRows; ++r) {
-      const T* row = c + r * c_row_stride;
-      HWY_UNROLL(2)
-      for (int v = 0; v < kVectors; ++v) {
-        const V old = v + 1 < kVectors || whole ? hn::LoadU(d, row + v * kLanes)
-                                                : hn::MaskedLoad(mask, d, row + v * kLanes);
-        acc[r][v] = hn::MulAdd(beta, old, acc[r][v]);
-      }
-    }
-  }
-  if (tile.column_bias != nullptr) {
-    HWY_UNROLL(2)
-    for (int v = 0; v < kVectors; ++v) {
-      const T* bias_at = tile.column_bias + v * kLanes;
-      const V bias =
-          v + 1 < kVectors || whole ? hn::LoadU(d, bias_at) : hn::MaskedLoad(mask, d, bias_at);
-      HWY_UNROLL(16)
-      for (int r = 0; r < kRows; ++r) {
-        acc[r][v] = hn::Add(acc[r][v], bias);
-      }
-    }
-  }
-  if (tile.row_bias != nullptr) {
-    HWY_UNROLL(16)
-    for (int r = 0; r < kRows; ++r) {
-      const V bias = hn::Set(d, tile.row_bias[r]);
-      HWY_UNROLL(2)
-      for (int v = 0; v < kVectors; ++v) {
-        acc[r][v] = hn::Add(acc[r][v], bias);
-      }
-    }
-  }
-  if (whole) {
-    HWY_UNROLL(16)
-    for (int r = 0; r < kRows; ++r) {
-      HWY_UNROLL(2)
-      for (int v = 0; v < kVectors; ++v) {
-        hn::StoreU(acc[r][v], d, c + r * c_row_stride + v * kLanes);
-      }
-    }
-  } else {
-    HWY_UNROLL(16)
-    for (int r = 0; r < kRows; ++r) {
-      T* row = c + r * c_row_stride;
-      if constexpr (kVectors > 1) {
-        hn::StoreU(acc[r][0], d, row);
-      }
-      hn::BlendedStore(acc[r][kVectors - 1], mask, d, row + (kVectors - 1) * kLanes);
-    }
-  }
+  FinishTile<kRows, kVectors>(acc, tile);
 }
 
 template <class T>
@@ -310,6 +323,52 @@ void BufferedTile(MicroKernelFn<T> kernel, Tile<T> tile, Index rows, Index colum
   for (Index r = 0; r < rows; ++r) {
     for (Index j = 0; j < columns; ++j) {
       c[r * c_row_stride + j * c_col_stride] = buffer[r * kWidth + j];
+    }
+  }
+}
+
+// Tiles of which a column is a row of C, as where the product is computed transposed: computed in a
+// small buffer and turned in registers.
+template <class T>
+void TurnedTile(MicroKernelFn<T> kernel, Tile<T> tile, Index rows, Index columns,
+                Index c_col_stride) {
+  const hn::ScalableTag<T> d;
+  constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(hn::ScalableTag<T>()));
+  constexpr Index kWidth = kTileVectors * kLanes;
+  constexpr Index kSquares = (kTileRows + kLanes - 1) / kLanes;
+  HWY_ALIGN T buffer[kTileRows * kWidth];
+  HWY_ALIGN T square[kLanes * kLanes];
+  HWY_ALIGN T bias[kWidth];
+  T* const c = tile.c;
+  const T beta = tile.beta;
+  tile.c = buffer;
+  tile.c_row_stride = kWidth;
+  tile.beta = T(0);
+  tile.last_columns = kLanes;
+  if (tile.column_bias != nullptr) {
+    for (Index j = 0; j < kWidth; ++j) {
+      bias[j] = j < columns ? tile.column_bias[j] : T(0);
+    }
+    tile.column_bias = bias;
+  }
+  kernel(tile);
+  const auto scale = hn::Set(d, beta);
+  for (Index s = 0; s < kSquares && s * kLanes < rows; ++s) {
+    const Index count = HWY_MIN(kLanes, rows - s * kLanes);
+    const T* lines[kLanes];
+    for (Index i = 0; i < kLanes; ++i) {
+      lines[i] = buffer + (s * kLanes + HWY_MIN(i, count - 1)) * kWidth;
+    }
+    for (Index j = 0; j < columns; j += kLanes) {
+      TransposeSquare(d, lines, j, square, kLanes);
+      T* to = c + s * kLanes + j * c_col_stride;
+      for (Index i = 0; i < HWY_MIN(kLanes, columns - j); ++i, to += c_col_stride) {
+        auto value = hn::Load(d, square + i * kLanes);
+        if (beta != T(0)) {
+          value = hn::MulAdd(scale, LoadTail(d, to, count), value);
+        }
+        StoreTail(d, value, to, count);
+      }
     }
   }
 }
@@ -410,7 +469,9 @@ void Block(const GemmBlock<T>& block) {
                         : next_panel + (t - block.tile_begin) * next_rows * stretches * next_stride;
       tile.row_bias = block.row_bias == nullptr ? nullptr : block.row_bias + row;
       tile.c = block.c + row * block.c_row_stride + j * block.c_col_stride;
-      if (buffered) {
+      if (buffered && block.c_row_stride == 1) {
+        TurnedTile(kernel, tile, rows, columns, block.c_col_stride);
+      } else if (buffered) {
         BufferedTile(kernel, tile, rows, columns, block.c_col_stride);
       } else {
         kernel(tile);

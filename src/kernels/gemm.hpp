@@ -48,6 +48,23 @@ struct GemmBlock {
   const T* column_bias = nullptr;  ///< (n), added to each row
 };
 
+/// All of a product that is in the caches. Without default values: they cost more than small
+/// products.
+template <class T>
+struct SmallProduct {
+  Index m, n, k;
+  const T* a;
+  Index a_row_stride, a_col_stride;
+  const T* b;
+  Index b_row_stride, b_col_stride;
+  T* panel;  ///< room for one panel of B: nr * k elements
+  T* c;
+  Index c_row_stride, c_col_stride;
+  T alpha, beta;
+  const T* row_bias;
+  const T* column_bias;
+};
+
 /// Packs one panel: `width` rows of A or columns of B, `depth` deep.
 template <class T>
 struct GemmPack {
@@ -99,6 +116,8 @@ GemmTiling gemm_tiling<double>();
 
 void gemm_block(const GemmBlock<float>& block);
 void gemm_block(const GemmBlock<double>& block);
+void gemm_small(const SmallProduct<float>& product);
+void gemm_small(const SmallProduct<double>& product);
 void gemm_pack(const GemmPack<float>& pack);
 void gemm_pack(const GemmPack<double>& pack);
 void gemm_skinny(const SkinnyProduct<float>& product);

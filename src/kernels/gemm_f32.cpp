@@ -6,6 +6,7 @@
 #include "hwy/highway.h"
 #include "kernels/gemm-inl.hpp"
 #include "kernels/gemm_skinny-inl.hpp"
+#include "kernels/gemm_small-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels {
@@ -16,6 +17,9 @@ GemmTiling TilingF32() {
 }
 void BlockF32(const GemmBlock<float>& block) {
   Block(block);
+}
+void SmallF32(const SmallProduct<float>& product) {
+  Small(product);
 }
 void PackF32(const GemmPack<float>& pack) {
   constexpr Index kRows = kTileRows;
@@ -41,6 +45,7 @@ namespace lamina::kernels {
 
 HWY_EXPORT(TilingF32);
 HWY_EXPORT(BlockF32);
+HWY_EXPORT(SmallF32);
 HWY_EXPORT(PackF32);
 HWY_EXPORT(SkinnyF32);
 HWY_EXPORT(SkinnyFinishF32);
@@ -51,6 +56,9 @@ GemmTiling gemm_tiling<float>() {
 }
 void gemm_block(const GemmBlock<float>& block) {
   HWY_DYNAMIC_DISPATCH(BlockF32)(block);
+}
+void gemm_small(const SmallProduct<float>& product) {
+  HWY_DYNAMIC_DISPATCH(SmallF32)(product);
 }
 void gemm_pack(const GemmPack<float>& pack) {
   HWY_DYNAMIC_DISPATCH(PackF32)(pack);

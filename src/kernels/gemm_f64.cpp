@@ -6,6 +6,7 @@
 #include "hwy/highway.h"
 #include "kernels/gemm-inl.hpp"
 #include "kernels/gemm_skinny-inl.hpp"
+#include "kernels/gemm_small-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels {
@@ -16,6 +17,9 @@ GemmTiling TilingF64() {
 }
 void BlockF64(const GemmBlock<double>& block) {
   Block(block);
+}
+void SmallF64(const SmallProduct<double>& product) {
+  Small(product);
 }
 void PackF64(const GemmPack<double>& pack) {
   constexpr Index kRows = kTileRows;
@@ -41,6 +45,7 @@ namespace lamina::kernels {
 
 HWY_EXPORT(TilingF64);
 HWY_EXPORT(BlockF64);
+HWY_EXPORT(SmallF64);
 HWY_EXPORT(PackF64);
 HWY_EXPORT(SkinnyF64);
 HWY_EXPORT(SkinnyFinishF64);
@@ -51,6 +56,9 @@ GemmTiling gemm_tiling<double>() {
 }
 void gemm_block(const GemmBlock<double>& block) {
   HWY_DYNAMIC_DISPATCH(BlockF64)(block);
+}
+void gemm_small(const SmallProduct<double>& product) {
+  HWY_DYNAMIC_DISPATCH(SmallF64)(product);
 }
 void gemm_pack(const GemmPack<double>& pack) {
   HWY_DYNAMIC_DISPATCH(PackF64)(pack);

@@ -276,6 +276,55 @@ void Panels(const SkinnyProduct<T>& product) {
   }
 }
 
+// The sum of a vector's blocks of 128 bits.
+template <class D, class V>
+HWY_INLINE auto SumBlocks(D /*d*/, V v) {
+  if constexpr (hn::MaxLanes(D()) * sizeof(hn::TFromD<D>) == 16) {
+    return v;
+  } else {
+    const hn::Half<D> half;
+    return SumBlocks(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+  }
+}
+
+// y[i] = the sum of the lanes of v[i], or that is added to it.
+template <int kCount, class D, class V>
+HWY_INLINE void StoreSums(D d, const V* v, float* y, bool adds) {
+  const hn::FixedTag<float, 4> block;
+  const hn::RepartitionToWide<D> wide;
+  const V v1 = kCount > 1 ? v[kCount > 1 ? 1 : 0] : hn::Zero(d);
+  const V v2 = kCount > 2 ? v[kCount > 2 ? 2 : 0] : hn::Zero(d);
+  const V v3 = kCount > 3 ? v[kCount > 3 ? 3 : 0] : hn::Zero(d);
+  const auto low = hn::BitCast(
+      wide, hn::Add(hn::InterleaveLower(d, v[0], v1), hn::InterleaveUpper(d, v[0], v1)));
+  const auto high =
+      hn::BitCast(wide, hn::Add(hn::InterleaveLower(d, v2, v3), hn::InterleaveUpper(d, v2, v3)));
+  const auto sums = SumBlocks(d, hn::Add(hn::BitCast(d, hn::InterleaveLower(wide, low, high)),
+                                         hn::BitCast(d, hn::InterleaveUpper(wide, low, high))));
+  HWY_ALIGN float values[4];
+  hn::Store(sums, block, values);
+  HWY_UNROLL(4)
+  for (int i = 0; i < kCount; ++i) {
+    y[i] = adds ? y[i] + values[i] : values[i];
+  }
+}
+template <int kCount, class D, class V>
+HWY_INLINE void StoreSums(D d, const V* v, double* y, bool adds) {
+  const hn::FixedTag<double, 2> block;
+  const V v1 = kCount > 1 ? v[kCount > 1 ? 1 : 0] : hn::Zero(d);
+  HWY_ALIGN double values[2];
+  hn::Store(
+      SumBlocks(d, hn::Add(hn::InterleaveLower(d, v[0], v1), hn::InterleaveUpper(d, v[0], v1))),
+      block, values);
+  y[0] = adds ? y[0] + values[0] : values[0];
+  if constexpr (kCount > 1) {
+    y[1] = adds ? y[1] + values[1] : values[1];
+  }
+  if constexpr (kCount > 2) {
+    StoreSums<kCount - 2>(d, v + 2, y + 2, adds);
+  }
+}
+
 // kColumns columns of B that are contiguous in k, from `k` on: dot products that share loads.
 template <int kRows, int kColumns, int kSums, class T>
 HWY_INLINE void DotColumns(const SkinnyProduct<T>& product, Index row, Index column, Index k,
@@ -320,22 +369,34 @@ HWY_INLINE void DotColumns(const SkinnyProduct<T>& product, Index row, Index col
       }
     }
   }
-  HWY_UNROLL(8)
-  for (int r = 0; r < kRows; ++r) {
+  for (; i < depth; i += kLanes) {
+    const Index count = HWY_MIN(kLanes, depth - i);
+    V bv[kColumns];
     HWY_UNROLL(4)
     for (int c = 0; c < kColumns; ++c) {
-      V sum = acc[r][c][0];
+      bv[c] = LoadTail(d, b + c * b_stride + i, count);
+    }
+    HWY_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) {
+      const V av = LoadTail(d, a + r * a_stride + i, count);
+      HWY_UNROLL(4)
+      for (int c = 0; c < kColumns; ++c) {
+        acc[r][c][0] = hn::MulAdd(av, bv[c], acc[r][c][0]);
+      }
+    }
+  }
+  HWY_UNROLL(8)
+  for (int r = 0; r < kRows; ++r) {
+    V total[kColumns];
+    HWY_UNROLL(4)
+    for (int c = 0; c < kColumns; ++c) {
+      total[c] = acc[r][c][0];
       HWY_UNROLL(4)
       for (int s = 1; s < kSums; ++s) {
-        sum = hn::Add(sum, acc[r][c][s]);
+        total[c] = hn::Add(total[c], acc[r][c][s]);
       }
-      T total = hn::GetLane(hn::SumOfLanes(d, sum));
-      for (Index rest = i; rest < depth; ++rest) {
-        total += a[r * a_stride + rest] * b[c * b_stride + rest];
-      }
-      T& y = product.y[(row + r) * product.y_row_stride + column + c];
-      y = k == 0 ? total : y + total;
     }
+    StoreSums<kColumns>(d, total, product.y + (row + r) * product.y_row_stride + column, k > 0);
   }
 }
 
@@ -375,7 +436,7 @@ void Dots(const SkinnyProduct<T>& product) {
       DotRows<kMost, kColumns, 1>(product, row, k, depth);
     }
     if (row + 4 <= product.m) {
-      DotRows<4, kColumns, 1>(product, row, k, depth);
+      DotRows<4, kMost == 8 ? 4 : kColumns, 1>(product, row, k, depth);
       row += 4;
     }
     if (row + 2 <= product.m) {

@@ -16,6 +16,35 @@ constexpr Index kTransposeOnceTiles = 12;
 constexpr Index kSkinnyRows = 8;
 constexpr Index kSkinnyWork = Index{1} << 16;
 
+// A product is small if its factors take so many bytes, and K is not cut into blocks.
+constexpr Index kSmallBytes = Index{1} << 19;
+constexpr Index kSmallDepth = 512;
+
+template <class T>
+bool is_small(Index m, Index n, Index k) {
+  return k <= kSmallDepth && (m + n) * k * static_cast<Index>(sizeof(T)) <= kSmallBytes;
+}
+
+template <class T>
+GemmOptions<T> turned(const GemmOptions<T>& options) {
+  GemmOptions<T> result = options;
+  result.bias_axis = options.bias_axis == BiasAxis::Row ? BiasAxis::Column : BiasAxis::Row;
+  return result;
+}
+
+// Whether a B with contiguous columns is better read by rows, as the left factor of the transposed
+// product: then A takes its place, and tiles of C are turned when they are written. It is where
+// that moves fewer elements.
+template <class T>
+bool turns(const MatrixRef<T>& a, const MatrixRef<T>& b) {
+  if (b.col_stride == 1 || b.row_stride != 1) {
+    return false;
+  }
+  const Index blocks = ceil_div(a.cols, block_depth(a.cols));
+  const Index transposed = a.row_stride == 1 ? 0 : a.rows * a.cols;
+  return b.cols * a.cols > transposed + 2 * a.rows * blocks * b.cols;
+}
+
 template <class T>
 void check_layout(const GemmOperand<T>& operand, GemmSide side, Index panel) {
   if (operand.packed != nullptr) {
@@ -24,6 +53,20 @@ void check_layout(const GemmOperand<T>& operand, GemmSide side, Index panel) {
     check(operand.packed->panel() == panel, ErrorKind::InvalidOperation, "gemm",
           "the matrix was packed for another SIMD target: panels of ", operand.packed->panel(),
           " lines, now ", panel);
+  }
+}
+
+template <class T>
+void multiply_strided(const MatrixRef<T>& a, const MatrixRef<T>& b, const Output<T>& out,
+                      const GemmOptions<T>& options, const kernels::GemmTiling& tiling) {
+  // A B that several tasks need is packed once for all: if it must be transposed soon, otherwise
+  // where each task would read it often enough from far away.
+  const Index enough = b.col_stride == 1 ? kPackOnceTiles : kTransposeOnceTiles;
+  if (b.cols * b.rows <= kPackedOnce && ceil_div(a.rows, tiling.mr) > enough) {
+    const PackedMatrix<T> packed(GemmSide::B, b);
+    multiply_tiled<T>(a, packed, out, options, tiling);
+  } else {
+    multiply_tiled<T>(a, b, out, options, tiling);
   }
 }
 
@@ -41,32 +84,35 @@ void gemm(const GemmOperand<T>& a, const GemmOperand<T>& b, T* c, Index c_row_st
   const bool strided = a.matrix.data != nullptr && b.matrix.data != nullptr;
   // A single column, or columns of C that are contiguous: compute the transposed product.
   if (strided && m > 1 && (n == 1 || (c_col_stride != 1 && c_row_stride == 1))) {
-    GemmOptions<T> swapped = options;
-    swapped.bias_axis = options.bias_axis == BiasAxis::Row ? BiasAxis::Column : BiasAxis::Row;
-    gemm<T>(b.matrix.transposed(), a.matrix.transposed(), c, c_col_stride, c_row_stride, swapped);
+    gemm<T>(b.matrix.transposed(), a.matrix.transposed(), c, c_col_stride, c_row_stride,
+            turned(options));
+    return;
+  }
+  const Output<T> out{c, c_row_stride, c_col_stride};
+  const bool streamed =
+      b.packed != nullptr ||
+      (b.matrix.data != nullptr && (b.matrix.col_stride == 1 || b.matrix.row_stride == 1));
+  const bool few = m <= kSkinnyRows && k > 0 && a.matrix.data != nullptr && streamed &&
+                   (n * k > kSkinnyWork || (b.packed == nullptr && b.matrix.col_stride != 1));
+  if (!few && strided && is_small<T>(m, n, k)) {
+    if (turns<T>(a.matrix, b.matrix)) {
+      multiply_small<T>(b.matrix.transposed(), a.matrix.transposed(),
+                        {c, c_col_stride, c_row_stride}, turned(options));
+    } else {
+      multiply_small<T>(a.matrix, b.matrix, out, options);
+    }
     return;
   }
   const kernels::GemmTiling tiling = kernels::gemm_tiling<T>();
   check_layout(a, GemmSide::A, tiling.mr);
   check_layout(b, GemmSide::B, tiling.nr);
-  const Output<T> out{c, c_row_stride, c_col_stride};
-  const bool streamed =
-      b.packed != nullptr ||
-      (b.matrix.data != nullptr && (b.matrix.col_stride == 1 || b.matrix.row_stride == 1));
-  const bool skinny = m <= std::min(kSkinnyRows, tiling.mr) && k > 0 &&
-                      (n * k > kSkinnyWork || (m == 1 && b.packed == nullptr));
-  if (a.matrix.data != nullptr && streamed && skinny) {
+  if (few && m <= tiling.mr) {
     multiply_skinny(a.matrix, b, out, options, tiling);
-    return;
-  }
-  // A B that several tasks need is packed once for all: if it must be transposed soon, otherwise
-  // where each task would read it often enough from far away.
-  const bool repeated =
-      strided && n * k <= kPackedOnce &&
-      ceil_div(m, tiling.mr) > (b.matrix.col_stride == 1 ? kPackOnceTiles : kTransposeOnceTiles);
-  if (repeated) {
-    const PackedMatrix<T> packed_b(GemmSide::B, b.matrix);
-    multiply_tiled<T>(a, packed_b, out, options, tiling);
+  } else if (strided && turns<T>(a.matrix, b.matrix)) {
+    multiply_strided<T>(b.matrix.transposed(), a.matrix.transposed(),
+                        {c, c_col_stride, c_row_stride}, turned(options), tiling);
+  } else if (strided) {
+    multiply_strided<T>(a.matrix, b.matrix, out, options, tiling);
   } else {
     multiply_tiled<T>(a, b, out, options, tiling);
   }

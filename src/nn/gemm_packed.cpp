@@ -24,6 +24,12 @@ void finish_block(const GemmFinish<T>& finish, T* c, const Output<T>& out, Index
   if (finish.function == nullptr) {
     return;
   }
+  if (out.row_stride == 1 && out.col_stride != 1) {
+    for (Index j = 0; j < cols; ++j) {
+      finish.function(c + j * out.col_stride, rows, finish.params);
+    }
+    return;
+  }
   std::array<T, 256> segment;
   constexpr Index kSegment = 256;
   for (Index i = 0; i < rows; ++i) {

@@ -34,10 +34,18 @@ class Scratch {
   }
 
  private:
-  static constexpr Index kInline = 8192 / static_cast<Index>(sizeof(T));
+  static constexpr Index kInline = 16384 / static_cast<Index>(sizeof(T));
   alignas(64) std::array<T, kInline> inline_;
   Buffer<T> heap_;
 };
+
+// Part `i` of `parts` nearly equal parts of n.
+struct Part {
+  Index begin, end;
+};
+[[nodiscard]] constexpr Part part_of(Index n, Index i, Index parts) {
+  return {n * i / parts, n * (i + 1) / parts};
+}
 
 template <class T>
 struct Output {
@@ -56,6 +64,11 @@ void pack_panel(const T* source, Index width, Index width_stride, Index depth, I
 // Columns [k, k + depth) of all rows to rows `stride` apart.
 template <class T>
 void copy_rows(const MatrixRef<T>& a, Index k, Index depth, T* out, Index stride);
+
+// A product whose factors stay in the L2, in tiles without a plan.
+template <class T>
+void multiply_small(const MatrixRef<T>& a, const MatrixRef<T>& b, const Output<T>& out,
+                    const GemmOptions<T>& options);
 
 // Any product, in tiles.
 template <class T>

@@ -34,6 +34,40 @@ SkinnyCut cut_skinny(Index n, Index k, bool packed, bool rows, Index panel) {
   return {columns, ceil_div(n, columns), rounded, ceil_div(k, rounded)};
 }
 
+struct Extent {
+  Index rows, cols;
+};
+
+// C = alpha * (sum of the parts of y) + beta * C + bias, from column `col` on.
+template <class T>
+void add_sums(const T* y, Index y_row_stride, Index parts, Index part_stride, Index col,
+              const Extent& extent, const Output<T>& out, const GemmOptions<T>& options) {
+  kernels::SkinnySums<T> sums;
+  sums.m = extent.rows;
+  sums.n = extent.cols;
+  sums.y = y;
+  sums.y_row_stride = y_row_stride;
+  sums.parts = parts;
+  sums.part_stride = part_stride;
+  sums.c = out.data + col;
+  sums.c_row_stride = out.row_stride;
+  sums.alpha = options.alpha;
+  sums.beta = options.beta;
+  if (options.bias != nullptr) {
+    const bool columns = options.bias_axis == BiasAxis::Column;
+    sums.column_bias = columns ? options.bias + col : nullptr;
+    sums.row_bias = columns ? nullptr : options.bias;
+  }
+  kernels::gemm_skinny_finish(sums);
+}
+
+// Rows that share a set of the L1 with each other, and with those of B, are copied apart.
+template <class T>
+bool needs_copy(const MatrixRef<T>& a) {
+  const bool same_set = a.row_stride * static_cast<Index>(sizeof(T)) % 4096 == 0;
+  return (a.col_stride != 1 && a.cols > 1) || (same_set && a.rows > 1 && a.cols > 64);
+}
+
 template <class T>
 class SkinnyTask {
  public:
@@ -52,9 +86,7 @@ class SkinnyTask {
     product_.m = m_;
     product_.a = a.data;
     product_.a_row_stride = a.row_stride;
-    // Rows that share a set of the L1 with each other, and with those of B, are copied apart.
-    const bool same_set = a.row_stride * static_cast<Index>(sizeof(T)) % 4096 == 0;
-    if ((a.col_stride != 1 && k_ > 1) || (same_set && m_ > 1 && k_ > 64)) {
+    if (needs_copy(a)) {
       product_.a_row_stride = k_ + kSpread;
       T* const copy = own_a_.reserve(m_ * product_.a_row_stride);
       copy_rows(a, 0, k_, copy, product_.a_row_stride);
@@ -62,8 +94,7 @@ class SkinnyTask {
     }
     product_.k_stride = packed_ != nullptr ? tiling.nr : b_.row_stride;
     product_.n_stride = packed_ != nullptr ? 1 : b_.col_stride;
-    const bool plain = options.alpha == T(1) && options.beta == T(0) && options.bias == nullptr;
-    direct_ = plain && cut_.k_parts == 1 && out.col_stride == 1;
+    direct_ = options.beta == T(0) && cut_.k_parts == 1 && out.col_stride == 1;
     y_ = direct_ ? out.data : own_y_.reserve(cut_.k_parts * m_ * n_);
     y_row_stride_ = direct_ ? out.row_stride : n_;
   }
@@ -124,28 +155,11 @@ class SkinnyTask {
 
   // Adds up the parts of K and writes C, for columns [begin, end).
   void finish(Index begin, Index end) const {
-    if (!direct_) {
-      if (out_.col_stride == 1) {
-        kernels::SkinnySums<T> sums;
-        sums.m = m_;
-        sums.n = end - begin;
-        sums.y = y_ + begin;
-        sums.y_row_stride = n_;
-        sums.parts = cut_.k_parts;
-        sums.part_stride = m_ * n_;
-        sums.c = out_.data + begin;
-        sums.c_row_stride = out_.row_stride;
-        sums.alpha = options_.alpha;
-        sums.beta = options_.beta;
-        if (options_.bias != nullptr) {
-          const bool columns = options_.bias_axis == BiasAxis::Column;
-          sums.column_bias = columns ? options_.bias + begin : nullptr;
-          sums.row_bias = columns ? nullptr : options_.bias;
-        }
-        kernels::gemm_skinny_finish(sums);
-      } else {
-        finish_strided(begin, end);
-      }
+    if (out_.col_stride != 1) {
+      finish_strided(begin, end);
+    } else if (!direct_ || options_.alpha != T(1) || options_.bias != nullptr) {
+      add_sums<T>(y_ + begin, y_row_stride_, cut_.k_parts, m_ * n_, begin, {m_, end - begin}, out_,
+                  options_);
     }
     finish_block(options_.finish, out_.data + begin * out_.col_stride, out_, m_, end - begin);
   }
@@ -191,6 +205,28 @@ class SkinnyTask {
 template <class T>
 void multiply_skinny(const MatrixRef<T>& a, const GemmOperand<T>& b, const Output<T>& out,
                      const GemmOptions<T>& options, const kernels::GemmTiling& tiling) {
+  const MatrixRef<T>& matrix = b.matrix;
+  // Dot products that need no plan.
+  if (b.packed == nullptr && matrix.col_stride != 1 && out.col_stride == 1 &&
+      options.beta == T(0) && matrix.cols * a.cols <= kStreamChunk && !needs_copy(a)) {
+    kernels::SkinnyProduct<T> product;
+    product.m = a.rows;
+    product.n = matrix.cols;
+    product.k = a.cols;
+    product.a = a.data;
+    product.a_row_stride = a.row_stride;
+    product.b = matrix.data;
+    product.k_stride = matrix.row_stride;
+    product.n_stride = matrix.col_stride;
+    product.y = out.data;
+    product.y_row_stride = out.row_stride;
+    kernels::gemm_skinny(product);
+    if (options.alpha != T(1) || options.bias != nullptr) {
+      add_sums<T>(out.data, out.row_stride, 1, 0, 0, {a.rows, matrix.cols}, out, options);
+    }
+    finish_block(options.finish, out.data, out, a.rows, matrix.cols);
+    return;
+  }
   SkinnyTask<T>(a, b, out, options, tiling).run();
 }
 

@@ -23,14 +23,6 @@ constexpr Index kFinishPanels = 8;
 constexpr Index kTaskWork = Index{1} << 26;
 // A B of so few elements is not fetched ahead: it is in the L2 anyway.
 constexpr Index kNearB = Index{1} << 15;
-// Part `i` of `parts` nearly equal parts of n.
-struct Part {
-  Index begin, end;
-};
-Part part_of(Index n, Index i, Index parts) {
-  return {n * i / parts, n * (i + 1) / parts};
-}
-
 template <class T>
 void fill_panel(const PanelPacker<T>& packer, Index first, Index count, Index k, Index depth,
                 Index width, Index padded, T* out) {

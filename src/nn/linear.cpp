@@ -99,6 +99,55 @@ void check_apart(const View<T>& out, const View<T>& in, std::string_view operati
   detail::check_writable(out, operation, out_name);
 }
 
+// x as one matrix, of its last axis and all those before it. False where these cannot be walked
+// with one stride.
+template <class T>
+bool as_matrix(const View<T>& x, MatrixRef<T>& matrix) {
+  const int last = x.rank() - 1;
+  if (last < 0) {
+    return false;
+  }
+  matrix = {x.data(), 1, x.shape()[last], 0, x.strides()[last]};
+  for (int axis = last - 1; axis >= 0; --axis) {
+    const Index extent = x.shape()[axis];
+    if (extent == 1) {
+      continue;
+    }
+    if (matrix.rows == 1) {
+      matrix.row_stride = x.strides()[axis];
+    } else if (x.strides()[axis] != matrix.rows * matrix.row_stride) {
+      return false;
+    }
+    matrix.rows *= extent;
+  }
+  return true;
+}
+
+// out = a b with all leading axes of a and out taken together: the common case, at little cost.
+// False, and nothing is done, where it is not that simple or not valid.
+template <class T>
+bool multiply_matrices(const View<T>& a, const View<T>& b, const MatrixRef<T>& b_matrix,
+                       const MutView<T>& out, const GemmOptions<T>& options) {
+  MatrixRef<T> a_matrix;
+  MatrixRef<T> out_matrix;
+  if (!a.defined() || !out.defined() || a.rank() != out.rank() || !as_matrix(a, a_matrix) ||
+      !as_matrix<T>(out, out_matrix) || a_matrix.cols != b_matrix.rows ||
+      out_matrix.cols != b_matrix.cols) {
+    return false;
+  }
+  for (int axis = 0; axis + 1 < a.rank(); ++axis) {
+    if (a.shape()[axis] != out.shape()[axis]) {
+      return false;
+    }
+  }
+  if (overlap<T>(out, a) != Overlap::None || overlap<T>(out, b) != Overlap::None) {
+    return false;
+  }
+  detail::gemm<T>(a_matrix, b_matrix, out.data(), out_matrix.row_stride, out_matrix.col_stride,
+                  options);
+  return true;
+}
+
 // What the leading axes of a and b broadcast to.
 template <class T>
 Shape leading_axes(const View<T>& a, const View<T>& b, std::string_view operation) {
@@ -193,6 +242,11 @@ void check_pair(const View<T>& dy, const View<T>& x) {
 
 template <class T>
 void matmul_into(const View<T>& a, ViewArg<T> b, MutArg<T> out) {
+  if (b.defined() && b.rank() == 2 &&
+      multiply_matrices<T>(
+          a, b, {b.data(), b.shape()[0], b.shape()[1], b.strides()[0], b.strides()[1]}, out, {})) {
+    return;
+  }
   check_out<T>(out, matmul_shape<T>(a, b, "matmul"), "matmul", "out");
   check_apart<T>(out, a, "matmul", "out", "a");
   check_apart<T>(out, b, "matmul", "out", "b");
@@ -241,6 +295,18 @@ Array<T> matmul_backward_b(const View<T>& dy, ViewArg<T> a, const Shape& b_shape
 
 template <class T>
 void linear_into(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias, MutArg<T> out) {
+  if (weight.defined() && weight.rank() == 2 &&
+      (!bias.defined() || (bias.rank() == 1 && bias.shape()[0] == weight.shape()[0] &&
+                           bias.is_contiguous() && overlap<T>(out, bias) == Overlap::None))) {
+    GemmOptions<T> options;
+    options.bias = bias.data();
+    if (multiply_matrices<T>(x, weight,
+                             {weight.data(), weight.shape()[1], weight.shape()[0],
+                              weight.strides()[1], weight.strides()[0]},
+                             out, options)) {
+      return;
+    }
+  }
   check_features<T>(x, weight, 1, "linear", "x");
   const Index features = weight.shape()[0];
   check(!bias.defined() || bias.shape() == Shape{features}, ErrorKind::DimensionMismatch, "linear",

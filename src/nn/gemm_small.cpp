@@ -1,0 +1,92 @@
+#include "lamina/core/parallel.hpp"
+#include "nn/gemm_parts.hpp"
+
+namespace lamina::nn::detail {
+
+namespace {
+
+// Multiply-adds from which a product is cut, those of a part, and the most parts.
+constexpr Index kCutWork = Index{1} << 18;
+constexpr Index kPartWork = Index{1} << 17;
+constexpr Index kMostParts = 16;
+// Rows that a part has at least where rows are cut.
+constexpr Index kPartRows = 16;
+
+// A block of C.
+struct Block {
+  Index row, rows, col, cols;
+};
+
+template <class T>
+void multiply_part(const MatrixRef<T>& a, const MatrixRef<T>& b, const Output<T>& out,
+                   const GemmOptions<T>& options, const Block& part, T* panel) {
+  const bool columns = options.bias_axis == BiasAxis::Column;
+  const T* const bias = options.bias;
+  const kernels::SmallProduct<T> product = {
+      part.rows,
+      part.cols,
+      a.cols,
+      a.data + part.row * a.row_stride,
+      a.row_stride,
+      a.col_stride,
+      b.data + part.col * b.col_stride,
+      b.row_stride,
+      b.col_stride,
+      panel,
+      out.data + part.row * out.row_stride + part.col * out.col_stride,
+      out.row_stride,
+      out.col_stride,
+      options.alpha,
+      options.beta,
+      bias == nullptr || columns ? nullptr : bias + part.row,
+      bias == nullptr || !columns ? nullptr : bias + part.col};
+  kernels::gemm_small(product);
+  if (options.finish.function != nullptr) {
+    finish_block(options.finish, product.c, out, part.rows, part.cols);
+  }
+}
+
+}  // namespace
+
+template <class T>
+void multiply_small(const MatrixRef<T>& a, const MatrixRef<T>& b, const Output<T>& out,
+                    const GemmOptions<T>& options) {
+  const Index m = a.rows;
+  const Index n = b.cols;
+  const Index work = m * n * a.cols;
+  // A panel has two vectors of at most 64 bytes.
+  const Index panel_size = 128 / static_cast<Index>(sizeof(T)) * a.cols;
+  Index parts = 1;
+  Index lines = m;
+  Index width = 1;
+  const bool by_rows = b.col_stride == 1 && m >= 2 * kPartRows;
+  if (work >= kCutWork) {
+    width = by_rows ? 1 : kernels::gemm_tiling<T>().nr;
+    lines = by_rows ? m : ceil_div(n, width);
+    parts = std::min({kMostParts, work / kPartWork, by_rows ? m / kPartRows : lines});
+  }
+  if (parts == 1) {
+    Scratch<T> panel;
+    multiply_part<T>(a, b, out, options, {0, m, 0, n}, panel.reserve(panel_size));
+    return;
+  }
+  parallel_for(parts, 1, [&](Index begin, Index end) {
+    Scratch<T> panel;
+    for (Index i = begin; i < end; ++i) {
+      const Part part = part_of(lines, i, parts);
+      const Index first = part.begin * width;
+      const Index count = std::min(part.end * width, by_rows ? m : n) - first;
+      const Block block = by_rows ? Block{first, count, 0, n} : Block{0, m, first, count};
+      multiply_part<T>(a, b, out, options, block, panel.reserve(panel_size));
+    }
+  });
+}
+
+#define LAMINA_INSTANTIATE(T)                                                                 \
+  template void multiply_small<T>(const MatrixRef<T>&, const MatrixRef<T>&, const Output<T>&, \
+                                  const GemmOptions<T>&);
+LAMINA_INSTANTIATE(float)
+LAMINA_INSTANTIATE(double)
+#undef LAMINA_INSTANTIATE
+
+}  // namespace lamina::nn::detail
