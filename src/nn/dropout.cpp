@@ -125,6 +125,25 @@ Array<T> dropped(const Rule& rule, const Shape& units, const View<T>& x, Generat
   return out;
 }
 
+/// Checks out, then drops x into it.
+template <class T>
+void drop_into(const Rule& rule, const Shape& units, const View<T>& x, const MutView<T>& out,
+               Generator& generator, bool forward = true) {
+  const char* in_name = forward ? "x" : "dy";
+  const char* out_name = forward ? "out" : "dx";
+  detail::check_same_shape(x, in_name, out, out_name, rule.operation);
+  detail::check_writable<T>(out, rule.operation, out_name);
+  detail::check_same_or_apart<T>(out, out_name, x, in_name, rule.operation);
+  drop<T>(rule, units, x, out, generator, forward);
+}
+
+template <class T>
+void gradient_into(const Rule& rule, const Shape& units, const View<T>& dy, const MutView<T>& dx,
+                   const Generator& before) {
+  Generator generator = before;
+  drop_into<T>(rule, units, dy, dx, generator, false);
+}
+
 template <class T>
 Array<T> gradient(const Rule& rule, const Shape& units, const View<T>& dy,
                   const Generator& before) {
@@ -243,6 +262,62 @@ Array<T> alpha_dropout_backward(const View<T>& dy, double p, bool training,
   return gradient(rule, dy.shape(), dy, before);
 }
 
+template <class T>
+void dropout_backward_into(const View<T>& dy, MutArg<T> dx, double p, bool training,
+                           const Generator& before) {
+  const Rule rule{"dropout_backward", p, training};
+  check_input(rule, dy);
+  gradient_into<T>(rule, dy.shape(), dy, dx, before);
+}
+
+template <class T>
+void spatial_dropout_into(const View<T>& x, MutArg<T> out, double p, bool training,
+                          Generator& generator, DataFormat format) {
+  const Rule rule{"spatial_dropout", p, training};
+  check_input(rule, x);
+  drop_into<T>(rule, channel_units(x.shape(), format, rule.operation), x, out, generator);
+}
+
+template <class T>
+void spatial_dropout_backward_into(const View<T>& dy, MutArg<T> dx, double p, bool training,
+                                   const Generator& before, DataFormat format) {
+  const Rule rule{"spatial_dropout_backward", p, training};
+  check_input(rule, dy);
+  gradient_into<T>(rule, channel_units(dy.shape(), format, rule.operation), dy, dx, before);
+}
+
+template <class T>
+void drop_path_into(const View<T>& x, MutArg<T> out, double p, bool training,
+                    Generator& generator) {
+  const Rule rule{"drop_path", p, training};
+  check_input(rule, x);
+  drop_into<T>(rule, sample_units(x.shape(), rule.operation), x, out, generator);
+}
+
+template <class T>
+void drop_path_backward_into(const View<T>& dy, MutArg<T> dx, double p, bool training,
+                             const Generator& before) {
+  const Rule rule{"drop_path_backward", p, training};
+  check_input(rule, dy);
+  gradient_into<T>(rule, sample_units(dy.shape(), rule.operation), dy, dx, before);
+}
+
+template <class T>
+void alpha_dropout_into(const View<T>& x, MutArg<T> out, double p, bool training,
+                        Generator& generator) {
+  const Rule rule{"alpha_dropout", p, training, true};
+  check_input(rule, x);
+  drop_into<T>(rule, x.shape(), x, out, generator);
+}
+
+template <class T>
+void alpha_dropout_backward_into(const View<T>& dy, MutArg<T> dx, double p, bool training,
+                                 const Generator& before) {
+  const Rule rule{"alpha_dropout_backward", p, training, true};
+  check_input(rule, dy);
+  gradient_into<T>(rule, dy.shape(), dy, dx, before);
+}
+
 Array<bool> dropout_mask(const Shape& shape, double p, bool training, Generator& generator) {
   const Rule rule{"dropout_mask", p, training};
   rule.check_p();
@@ -250,15 +325,24 @@ Array<bool> dropout_mask(const Shape& shape, double p, bool training, Generator&
 }
 
 template <class T>
-Array<T> apply_dropout_mask(const View<T>& x, const View<bool>& mask, double p) {
+void apply_dropout_mask_into(const View<T>& x, const View<bool>& mask, MutArg<T> out, double p) {
   const Rule rule{"apply_dropout_mask", p, true};
   check_input(rule, x);
   detail::check_defined(mask, rule.operation, "mask");
   check(broadcast_shapes(mask.shape(), x.shape(), rule.operation) == x.shape(),
         ErrorKind::DimensionMismatch, rule.operation, "mask ", mask.shape(),
         " does not broadcast to x ", x.shape());
-  Array<T> out = Array<T>::empty(x.shape());
+  detail::check_same_shape(x, "x", out, "out", rule.operation);
+  detail::check_writable<T>(out, rule.operation, "out");
+  detail::check_same_or_apart<T>(out, "out", x, "x", rule.operation);
   apply_mask<T>(x, out, mask, values_of<T>(rule, true));
+}
+
+template <class T>
+Array<T> apply_dropout_mask(const View<T>& x, const View<bool>& mask, double p) {
+  detail::check_defined(x, "apply_dropout_mask", "x");
+  Array<T> out = Array<T>::empty(x.shape());
+  apply_dropout_mask_into<T>(x, mask, out, p);
   return out;
 }
 
@@ -279,7 +363,24 @@ Array<T> apply_dropout_mask(const View<T>& x, const View<bool>& mask, double p) 
   template LAMINA_EXPORT Array<T> alpha_dropout<T>(const View<T>&, double, bool, Generator&);      \
   template LAMINA_EXPORT Array<T> alpha_dropout_backward<T>(const View<T>&, double, bool,          \
                                                             const Generator&);                     \
-  template LAMINA_EXPORT Array<T> apply_dropout_mask<T>(const View<T>&, const View<bool>&, double);
+  template LAMINA_EXPORT Array<T> apply_dropout_mask<T>(const View<T>&, const View<bool>&,         \
+                                                        double);                                   \
+  template LAMINA_EXPORT void apply_dropout_mask_into<T>(const View<T>&, const View<bool>&,        \
+                                                         MutArg<T>, double);                       \
+  template LAMINA_EXPORT void dropout_backward_into<T>(const View<T>&, MutArg<T>, double, bool,    \
+                                                       const Generator&);                          \
+  template LAMINA_EXPORT void spatial_dropout_into<T>(const View<T>&, MutArg<T>, double, bool,     \
+                                                      Generator&, DataFormat);                     \
+  template LAMINA_EXPORT void spatial_dropout_backward_into<T>(                                    \
+      const View<T>&, MutArg<T>, double, bool, const Generator&, DataFormat);                      \
+  template LAMINA_EXPORT void drop_path_into<T>(const View<T>&, MutArg<T>, double, bool,           \
+                                                Generator&);                                       \
+  template LAMINA_EXPORT void drop_path_backward_into<T>(const View<T>&, MutArg<T>, double, bool,  \
+                                                         const Generator&);                        \
+  template LAMINA_EXPORT void alpha_dropout_into<T>(const View<T>&, MutArg<T>, double, bool,       \
+                                                    Generator&);                                   \
+  template LAMINA_EXPORT void alpha_dropout_backward_into<T>(const View<T>&, MutArg<T>, double,    \
+                                                             bool, const Generator&);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)
 

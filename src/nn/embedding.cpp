@@ -72,8 +72,8 @@ Array<T> embedding(const View<std::int64_t>& indices, const View<T>& table,
 }
 
 template <class T>
-Array<T> embedding_backward(const View<T>& dy, const View<std::int64_t>& indices, Index rows,
-                            const EmbeddingOptions& options) {
+void embedding_backward_into(const View<T>& dy, const View<std::int64_t>& indices, MutArg<T> dtable,
+                             const EmbeddingOptions& options) {
   constexpr std::string_view kName = "embedding_backward";
   detail::check_defined(indices, kName, "indices");
   detail::check_defined(dy, kName, "dy");
@@ -82,22 +82,42 @@ Array<T> embedding_backward(const View<T>& dy, const View<std::int64_t>& indices
   const Index n = dy.shape().back();
   check(dy.shape() == with_features(indices.shape(), n), ErrorKind::DimensionMismatch, kName,
         "dy has shape ", dy.shape(), ", expected ", with_features(indices.shape(), n));
-  check(rows >= 0, ErrorKind::InvalidOperation, kName, "rows must not be negative, got ", rows);
+  check(dtable.defined() && dtable.rank() == 2 && dtable.shape()[1] == n,
+        ErrorKind::DimensionMismatch, kName, "dtable has shape ", dtable.shape(),
+        ", expected (rows, ", n, ")");
+  detail::check_writable<T>(dtable, kName, "dtable");
+  check(overlap(static_cast<const View<T>&>(dtable), dy) == Overlap::None,
+        ErrorKind::InvalidOperation, kName, "dtable overlaps dy");
+  const Index rows = dtable.shape()[0];
   const Index padding = detail::padding_row(options.padding_index, rows, kName);
   const lamina::detail::Packed<std::int64_t> packed(indices);
   detail::check_indices(packed.data(), indices.shape(), rows, kName);
-  Array<T> dtable = Array<T>::empty({rows, n});
   const lamina::detail::Packed<T> gradient(dy);
   const detail::EntriesByRow by_row(packed.data(), indices.size(), rows, padding);
+  Array<T> copy = dtable.is_contiguous() ? Array<T>() : Array<T>::empty(dtable.shape());
+  T* out = dtable.is_contiguous() ? dtable.data() : copy.data();
   simd::detail::ensure_target();
   parallel_for(rows, detail::rows_per_task(n), [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
       const Index first = by_row.first.data()[row];
       const kernels::RowSelection<T> selection{gradient.data(), n, n, by_row.entry.data() + first,
                                                by_row.first.data()[row + 1] - first};
-      kernels::sum_rows(selection, nullptr, T(1), dtable.data() + row * n);
+      kernels::sum_rows(selection, nullptr, T(1), out + row * n);
     }
   });
+  if (!dtable.is_contiguous()) {
+    dtable.assign(copy);
+  }
+}
+
+template <class T>
+Array<T> embedding_backward(const View<T>& dy, const View<std::int64_t>& indices, Index rows,
+                            const EmbeddingOptions& options) {
+  constexpr std::string_view kName = "embedding_backward";
+  detail::check_defined(dy, kName, "dy");
+  check(rows >= 0, ErrorKind::InvalidOperation, kName, "rows must not be negative, got ", rows);
+  Array<T> dtable = Array<T>::empty({rows, dy.rank() > 0 ? dy.shape().back() : 0});
+  embedding_backward_into<T>(dy, indices, dtable, options);
   return dtable;
 }
 
@@ -107,7 +127,9 @@ Array<T> embedding_backward(const View<T>& dy, const View<std::int64_t>& indices
   template LAMINA_EXPORT Array<T> embedding<T>(const View<std::int64_t>&, const View<T>&,          \
                                                const EmbeddingOptions&);                           \
   template LAMINA_EXPORT Array<T> embedding_backward<T>(const View<T>&, const View<std::int64_t>&, \
-                                                        Index, const EmbeddingOptions&);
+                                                        Index, const EmbeddingOptions&);           \
+  template LAMINA_EXPORT void embedding_backward_into<T>(                                          \
+      const View<T>&, const View<std::int64_t>&, MutArg<T>, const EmbeddingOptions&);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)
 #undef LAMINA_INSTANTIATE

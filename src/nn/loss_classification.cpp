@@ -342,6 +342,19 @@ Array<T> gradient_of(const Problem<T>& problem, const View<T>& dy, ReductionMode
   problem.backward(dy, result);
   return result;
 }
+/// out may be where the scores are, but not where the targets are.
+template <class T>
+void gradient_into(const Problem<T>& problem, const View<T>& dy, const View<T>& scores,
+                   const View<T>& targets, const MutView<T>& out, ReductionMode mode) {
+  detail::check_upstream(problem.operation(), dy, mode, problem.lead());
+  detail::check_output<T>(problem.operation(), out, problem.shape());
+  detail::check_apart<T, T>(problem.operation(), out, scores, true);
+  detail::check_apart<T, T>(problem.operation(), out, dy, false);
+  if (targets.defined()) {
+    detail::check_apart<T, T>(problem.operation(), out, targets, false);
+  }
+  problem.backward(dy, out);
+}
 template <class T>
 Array<T> target_gradient_of(const Problem<T>& problem, const View<T>& dy, ReductionMode mode) {
   detail::check_upstream(problem.operation(), dy, mode, problem.lead());
@@ -418,13 +431,17 @@ template <class T>
 void cross_entropy_backward_into(const View<T>& dy, const View<std::int64_t>& y_true,
                                  ViewArg<T> logits, MutArg<T> out,
                                  const CrossEntropyOptions<std::type_identity_t<T>>& options) {
-  const Problem<T> problem(kCrossEntropy, Scores::Logits, y_true, logits, options.mode,
-                           class_options(options));
-  detail::check_upstream(kCrossEntropy, dy, options.mode, problem.lead());
-  detail::check_output<T>(kCrossEntropy, out, problem.shape());
-  detail::check_apart<T, T>(kCrossEntropy, out, logits, true);
-  detail::check_apart<T, T>(kCrossEntropy, out, dy, false);
-  problem.backward(dy, out);
+  gradient_into(Problem<T>(kCrossEntropy, Scores::Logits, y_true, logits, options.mode,
+                           class_options(options)),
+                dy, logits, View<T>(), out, options.mode);
+}
+template <class T>
+void cross_entropy_backward_into(const View<T>& dy, ViewArg<T> y_true, ViewArg<T> logits,
+                                 MutArg<T> out,
+                                 const CrossEntropyOptions<std::type_identity_t<T>>& options) {
+  gradient_into(Problem<T>(kCrossEntropy, Scores::Logits, y_true, logits, options.mode,
+                           class_options(options)),
+                dy, logits, y_true, out, options.mode);
 }
 
 template <class T>
@@ -474,39 +491,72 @@ Array<T> nll_loss_backward(const View<T>& dy, const View<std::int64_t>& y_true,
                      dy, mode);
 }
 
-#define LAMINA_INSTANTIATE(T)                                                                     \
-  template LAMINA_EXPORT LossAndGradient<T> cross_entropy_with_gradient<T>(                       \
-      const View<std::int64_t>&, const View<T>&, const CrossEntropyOptions<T>&);                  \
-  template LAMINA_EXPORT LossAndGradient<T> cross_entropy_with_gradient<T>(                       \
-      const View<T>&, ViewArg<T>, const CrossEntropyOptions<T>&);                                 \
-  template LAMINA_EXPORT Array<T> cross_entropy<T>(const View<std::int64_t>&, const View<T>&,     \
-                                                   const CrossEntropyOptions<T>&);                \
-  template LAMINA_EXPORT Array<T> cross_entropy<T>(const View<T>&, ViewArg<T>,                    \
-                                                   const CrossEntropyOptions<T>&);                \
-  template LAMINA_EXPORT Array<T> cross_entropy_backward<T>(                                      \
-      const View<T>&, const View<std::int64_t>&, ViewArg<T>, const CrossEntropyOptions<T>&);      \
-  template LAMINA_EXPORT Array<T> cross_entropy_backward<T>(                                      \
-      const View<T>&, ViewArg<T>, ViewArg<T>, const CrossEntropyOptions<T>&);                     \
-  template LAMINA_EXPORT Array<T> cross_entropy_backward_true<T>(                                 \
-      const View<T>&, ViewArg<T>, ViewArg<T>, const CrossEntropyOptions<T>&);                     \
-  template LAMINA_EXPORT void cross_entropy_backward_into<T>(                                     \
-      const View<T>&, const View<std::int64_t>&, ViewArg<T>, MutArg<T>,                           \
-      const CrossEntropyOptions<T>&);                                                             \
-  template LAMINA_EXPORT Array<T> sparse_categorical_cross_entropy<T>(                            \
-      const View<std::int64_t>&, const View<T>&, ReductionMode, const ClassLossOptions<T>&);      \
-  template LAMINA_EXPORT Array<T> sparse_categorical_cross_entropy_backward<T>(                   \
-      const View<T>&, const View<std::int64_t>&, ViewArg<T>, ReductionMode,                       \
-      const ClassLossOptions<T>&);                                                                \
-  template LAMINA_EXPORT Array<T> categorical_cross_entropy<T>(                                   \
-      const View<T>&, ViewArg<T>, ReductionMode, const ClassLossOptions<T>&);                     \
-  template LAMINA_EXPORT Array<T> categorical_cross_entropy_backward<T>(                          \
-      const View<T>&, ViewArg<T>, ViewArg<T>, ReductionMode, const ClassLossOptions<T>&);         \
-  template LAMINA_EXPORT Array<T> categorical_cross_entropy_backward_true<T>(                     \
-      const View<T>&, ViewArg<T>, ViewArg<T>, ReductionMode, const ClassLossOptions<T>&);         \
-  template LAMINA_EXPORT Array<T> nll_loss<T>(const View<std::int64_t>&, const View<T>&,          \
-                                              ReductionMode, const ClassLossOptions<T>&);         \
-  template LAMINA_EXPORT Array<T> nll_loss_backward<T>(const View<T>&, const View<std::int64_t>&, \
-                                                       ViewArg<T>, ReductionMode,                 \
+template <class T>
+void sparse_categorical_cross_entropy_backward_into(
+    const View<T>& dy, const View<std::int64_t>& y_true, ViewArg<T> y_pred, MutArg<T> out,
+    ReductionMode mode, const ClassLossOptions<std::type_identity_t<T>>& options) {
+  gradient_into(Problem<T>(kSparse, Scores::Probabilities, y_true, y_pred, mode, options), dy,
+                y_pred, View<T>(), out, mode);
+}
+template <class T>
+void categorical_cross_entropy_backward_into(
+    const View<T>& dy, ViewArg<T> y_true, ViewArg<T> y_pred, MutArg<T> out, ReductionMode mode,
+    const ClassLossOptions<std::type_identity_t<T>>& options) {
+  gradient_into(Problem<T>(kCategorical, Scores::Probabilities, y_true, y_pred, mode, options), dy,
+                y_pred, y_true, out, mode);
+}
+template <class T>
+void nll_loss_backward_into(const View<T>& dy, const View<std::int64_t>& y_true,
+                            ViewArg<T> log_probs, MutArg<T> out, ReductionMode mode,
+                            const ClassLossOptions<std::type_identity_t<T>>& options) {
+  gradient_into(Problem<T>(kNll, Scores::LogProbabilities, y_true, log_probs, mode, options), dy,
+                log_probs, View<T>(), out, mode);
+}
+
+#define LAMINA_INSTANTIATE(T)                                                                      \
+  template LAMINA_EXPORT LossAndGradient<T> cross_entropy_with_gradient<T>(                        \
+      const View<std::int64_t>&, const View<T>&, const CrossEntropyOptions<T>&);                   \
+  template LAMINA_EXPORT LossAndGradient<T> cross_entropy_with_gradient<T>(                        \
+      const View<T>&, ViewArg<T>, const CrossEntropyOptions<T>&);                                  \
+  template LAMINA_EXPORT Array<T> cross_entropy<T>(const View<std::int64_t>&, const View<T>&,      \
+                                                   const CrossEntropyOptions<T>&);                 \
+  template LAMINA_EXPORT Array<T> cross_entropy<T>(const View<T>&, ViewArg<T>,                     \
+                                                   const CrossEntropyOptions<T>&);                 \
+  template LAMINA_EXPORT Array<T> cross_entropy_backward<T>(                                       \
+      const View<T>&, const View<std::int64_t>&, ViewArg<T>, const CrossEntropyOptions<T>&);       \
+  template LAMINA_EXPORT Array<T> cross_entropy_backward<T>(                                       \
+      const View<T>&, ViewArg<T>, ViewArg<T>, const CrossEntropyOptions<T>&);                      \
+  template LAMINA_EXPORT Array<T> cross_entropy_backward_true<T>(                                  \
+      const View<T>&, ViewArg<T>, ViewArg<T>, const CrossEntropyOptions<T>&);                      \
+  template LAMINA_EXPORT void cross_entropy_backward_into<T>(                                      \
+      const View<T>&, const View<std::int64_t>&, ViewArg<T>, MutArg<T>,                            \
+      const CrossEntropyOptions<T>&);                                                              \
+  template LAMINA_EXPORT Array<T> sparse_categorical_cross_entropy<T>(                             \
+      const View<std::int64_t>&, const View<T>&, ReductionMode, const ClassLossOptions<T>&);       \
+  template LAMINA_EXPORT Array<T> sparse_categorical_cross_entropy_backward<T>(                    \
+      const View<T>&, const View<std::int64_t>&, ViewArg<T>, ReductionMode,                        \
+      const ClassLossOptions<T>&);                                                                 \
+  template LAMINA_EXPORT Array<T> categorical_cross_entropy<T>(                                    \
+      const View<T>&, ViewArg<T>, ReductionMode, const ClassLossOptions<T>&);                      \
+  template LAMINA_EXPORT Array<T> categorical_cross_entropy_backward<T>(                           \
+      const View<T>&, ViewArg<T>, ViewArg<T>, ReductionMode, const ClassLossOptions<T>&);          \
+  template LAMINA_EXPORT Array<T> categorical_cross_entropy_backward_true<T>(                      \
+      const View<T>&, ViewArg<T>, ViewArg<T>, ReductionMode, const ClassLossOptions<T>&);          \
+  template LAMINA_EXPORT void cross_entropy_backward_into<T>(                                      \
+      const View<T>&, ViewArg<T>, ViewArg<T>, MutArg<T>, const CrossEntropyOptions<T>&);           \
+  template LAMINA_EXPORT void sparse_categorical_cross_entropy_backward_into<T>(                   \
+      const View<T>&, const View<std::int64_t>&, ViewArg<T>, MutArg<T>, ReductionMode,             \
+      const ClassLossOptions<T>&);                                                                 \
+  template LAMINA_EXPORT void categorical_cross_entropy_backward_into<T>(                          \
+      const View<T>&, ViewArg<T>, ViewArg<T>, MutArg<T>, ReductionMode,                            \
+      const ClassLossOptions<T>&);                                                                 \
+  template LAMINA_EXPORT void nll_loss_backward_into<T>(const View<T>&, const View<std::int64_t>&, \
+                                                        ViewArg<T>, MutArg<T>, ReductionMode,      \
+                                                        const ClassLossOptions<T>&);               \
+  template LAMINA_EXPORT Array<T> nll_loss<T>(const View<std::int64_t>&, const View<T>&,           \
+                                              ReductionMode, const ClassLossOptions<T>&);          \
+  template LAMINA_EXPORT Array<T> nll_loss_backward<T>(const View<T>&, const View<std::int64_t>&,  \
+                                                       ViewArg<T>, ReductionMode,                  \
                                                        const ClassLossOptions<T>&);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)

@@ -188,11 +188,28 @@ void check_arrays(const Operands<T>& x, const View<T>& out, const Shape& shape,
 }
 
 template <class T>
+void check_third(Loss kind, LossInput input) {
+  check(input != LossInput::Third || !loss_row(kind).third.empty(), ErrorKind::InvalidOperation,
+        to_string(kind), "there is no third array to differentiate by");
+}
+
+template <class T>
+void gradient_into(Loss kind, LossInput input, const View<T>& dy, const View<T>& y_true,
+                   const View<T>& y_pred, const MutView<T>& out, ReductionMode mode,
+                   const LossOptions<T>& options) {
+  const Operands<T> x(kind, y_true, y_pred, mode, options);
+  check_third<T>(kind, input);
+  detail::check_upstream(to_string(kind), dy, mode, x.shape);
+  check_arrays<T>(x, out, x.shape, y_true, y_pred, options);
+  detail::check_apart(to_string(kind), out, dy, mode == ReductionMode::None);
+  backward<T>(x, input, dy, out);
+}
+
+template <class T>
 Array<T> gradient(Loss kind, LossInput input, const View<T>& dy, const View<T>& y_true,
                   const View<T>& y_pred, ReductionMode mode, const LossOptions<T>& options) {
   const Operands<T> x(kind, y_true, y_pred, mode, options);
-  check(input != LossInput::Third || !loss_row(kind).third.empty(), ErrorKind::InvalidOperation,
-        to_string(kind), "there is no third array to differentiate by");
+  check_third<T>(kind, input);
   detail::check_upstream(to_string(kind), dy, mode, x.shape);
   Array<T> result = Array<T>::empty(x.shape);
   backward<T>(x, input, dy, result);
@@ -223,11 +240,19 @@ template <class T>
 void elementwise_loss_backward_into(Loss kind, const View<T>& dy, ViewArg<T> y_true,
                                     ViewArg<T> y_pred, MutArg<T> out, ReductionMode mode,
                                     const LossOptions<std::type_identity_t<T>>& options) {
-  const Operands<T> x(kind, y_true, y_pred, mode, options);
-  detail::check_upstream(to_string(kind), dy, mode, x.shape);
-  check_arrays<T>(x, out, x.shape, y_true, y_pred, options);
-  detail::check_apart(to_string(kind), out, dy, mode == ReductionMode::None);
-  backward<T>(x, LossInput::Prediction, dy, out);
+  gradient_into<T>(kind, LossInput::Prediction, dy, y_true, y_pred, out, mode, options);
+}
+template <class T>
+void elementwise_loss_backward_true_into(Loss kind, const View<T>& dy, ViewArg<T> y_true,
+                                         ViewArg<T> y_pred, MutArg<T> out, ReductionMode mode,
+                                         const LossOptions<std::type_identity_t<T>>& options) {
+  gradient_into<T>(kind, LossInput::Target, dy, y_true, y_pred, out, mode, options);
+}
+template <class T>
+void elementwise_loss_backward_third_into(Loss kind, const View<T>& dy, ViewArg<T> y_true,
+                                          ViewArg<T> y_pred, MutArg<T> out, ReductionMode mode,
+                                          const LossOptions<std::type_identity_t<T>>& options) {
+  gradient_into<T>(kind, LossInput::Third, dy, y_true, y_pred, out, mode, options);
 }
 
 template <class T>
@@ -257,6 +282,12 @@ Array<T> elementwise_loss_backward_third(Loss kind, const View<T>& dy, ViewArg<T
   template LAMINA_EXPORT Array<T> elementwise_loss_backward<T>(                              \
       Loss, const View<T>&, ViewArg<T>, ViewArg<T>, ReductionMode, const LossOptions<T>&);   \
   template LAMINA_EXPORT void elementwise_loss_backward_into<T>(                             \
+      Loss, const View<T>&, ViewArg<T>, ViewArg<T>, MutArg<T>, ReductionMode,                \
+      const LossOptions<T>&);                                                                \
+  template LAMINA_EXPORT void elementwise_loss_backward_true_into<T>(                        \
+      Loss, const View<T>&, ViewArg<T>, ViewArg<T>, MutArg<T>, ReductionMode,                \
+      const LossOptions<T>&);                                                                \
+  template LAMINA_EXPORT void elementwise_loss_backward_third_into<T>(                       \
       Loss, const View<T>&, ViewArg<T>, ViewArg<T>, MutArg<T>, ReductionMode,                \
       const LossOptions<T>&);                                                                \
   template LAMINA_EXPORT Array<T> elementwise_loss_backward_true<T>(                         \

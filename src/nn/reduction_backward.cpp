@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "lamina/nn/reduction.hpp"
+#include "nn/layout.hpp"
 #include "nn/reduce_axes.hpp"
 #include "nn/reduce_blocks.hpp"
 
@@ -143,13 +144,11 @@ Needs needs_of(Reduction kind) {
   }
 }
 
-}  // namespace
-
+/// The axes, after checking everything but dx.
 template <class T>
-Array<T> reduce_backward(Reduction kind, const View<T>& dy, const Shape& shape, ViewArg<T> x,
-                         ViewArg<T> y, const ReduceOptions& options) {
-  const std::string name = std::string(info(kind).name) + "_backward";
-  const ReduceAxes axes(shape, options, name);
+ReduceAxes checked_axes(Reduction kind, const View<T>& dy, const Shape& shape, const View<T>& x,
+                        const View<T>& y, const ReduceOptions& options, const std::string& name) {
+  ReduceAxes axes(shape, options, name);
   check_shape<T>(name, "dy", dy, axes.result);
   const Needs needs = needs_of(kind);
   if (needs.x) {
@@ -158,17 +157,25 @@ Array<T> reduce_backward(Reduction kind, const View<T>& dy, const Shape& shape, 
   if (needs.y) {
     check_shape<T>(name, "y", y, axes.result);
   }
-  Array<T> dx = Array<T>::empty(shape);
-  if (dx.empty()) {
-    return dx;
+  return axes;
+}
+
+/// Into a row-major dx of x's shape. All arguments are checked.
+template <class T>
+void run_backward(Reduction kind, const View<T>& dy, const Shape& shape, const View<T>& x,
+                  const View<T>& y, const ReduceOptions& options, const ReduceAxes& axes,
+                  const MutView<T>& dx) {
+  if (dx.size() == 0) {
+    return;
   }
+  const Needs needs = needs_of(kind);
   const Array<T> gradient(dy);
   const Array<T> result = needs.y ? Array<T>(y) : Array<T>();
   const lamina::detail::Packed<T> packed(needs.x ? x : View<T>(dx));
   const View<T> source(packed.data(), shape);
   if (kind == Reduction::Prod) {
     spread_product(shape, axes, packed.data(), gradient.data(), dx.data());
-    return dx;
+    return;
   }
   Array<T> a = gradient;
   Array<T> b(a.shape());
@@ -240,9 +247,53 @@ Array<T> reduce_backward(Reduction kind, const View<T>& dy, const Shape& shape, 
     a.fill(T(1));
     spread(step, shape, axes, dx.data(), a.data(), shift.data(), dx.data());
   }
+}
+
+std::string backward_name(Reduction kind) {
+  return std::string(info(kind).name) + "_backward";
+}
+
+}  // namespace
+
+template <class T>
+void reduce_backward_into(Reduction kind, const View<T>& dy, ViewArg<T> x, ViewArg<T> y,
+                          MutArg<T> dx, const ReduceOptions& options) {
+  const std::string name = backward_name(kind);
+  detail::check_defined(dx, name, "dx");
+  const ReduceAxes axes = checked_axes<T>(kind, dy, dx.shape(), x, y, options, name);
+  detail::check_writable<T>(dx, name, "dx");
+  const Needs needs = needs_of(kind);
+  const auto check_apart = [&](const char* argument, const View<T>& array) {
+    check(overlap(static_cast<const View<T>&>(dx), array) == Overlap::None,
+          ErrorKind::InvalidOperation, name, "dx overlaps ", argument);
+  };
+  check_apart("dy", dy);
+  if (needs.x) check_apart("x", x);
+  if (needs.y) check_apart("y", y);
+  if (dx.is_contiguous()) {
+    run_backward<T>(kind, dy, dx.shape(), x, y, options, axes, dx);
+    return;
+  }
+  Array<T> result = Array<T>::empty(dx.shape());
+  run_backward<T>(kind, dy, dx.shape(), x, y, options, axes, result);
+  dx.assign(result);
+}
+
+template <class T>
+Array<T> reduce_backward(Reduction kind, const View<T>& dy, const Shape& shape, ViewArg<T> x,
+                         ViewArg<T> y, const ReduceOptions& options) {
+  const ReduceAxes axes = checked_axes<T>(kind, dy, shape, x, y, options, backward_name(kind));
+  Array<T> dx = Array<T>::empty(shape);
+  run_backward<T>(kind, dy, shape, x, y, options, axes, dx);
   return dx;
 }
 
+template LAMINA_EXPORT void reduce_backward_into<float>(Reduction, const View<float>&,
+                                                        ViewArg<float>, ViewArg<float>,
+                                                        MutArg<float>, const ReduceOptions&);
+template LAMINA_EXPORT void reduce_backward_into<double>(Reduction, const View<double>&,
+                                                         ViewArg<double>, ViewArg<double>,
+                                                         MutArg<double>, const ReduceOptions&);
 template LAMINA_EXPORT Array<float> reduce_backward<float>(Reduction, const View<float>&,
                                                            const Shape&, ViewArg<float>,
                                                            ViewArg<float>, const ReduceOptions&);

@@ -440,5 +440,138 @@ TEST(Arguments, LossesAndUpdates) {
                        .in_place = {0}});
 }
 
+TEST(Arguments, GradientsIntoMemoryAtHand) {
+  for (const nn::ReductionInfo& row : nn::kReductions) {
+    const nn::Reduction kind = row.kind;
+    const bool needs_x = kind != nn::Reduction::Sum && kind != nn::Reduction::Mean;
+    const bool needs_y = needs_x && kind != nn::Reduction::Prod && kind != nn::Reduction::Var;
+    std::vector<Shape> inputs{{2, 4}};
+    if (needs_x) inputs.push_back({2, 3, 4});
+    if (needs_y) inputs.push_back({2, 4});
+    BadArguments::check({.name = std::string(row.name) + "_backward",
+                         .inputs = inputs,
+                         .out = {2, 3, 4},
+                         .run =
+                             [=](const Views& v, const Out& out) {
+                               nn::reduce_backward_into(kind, v[0], needs_x ? v[1] : View<float>(),
+                                                        needs_y ? v[2] : View<float>(), out,
+                                                        {.axes = {1}});
+                             },
+                         .free_out = {needs_x ? "" : ":1"}});
+  }
+  for (const nn::LossRow& row : nn::kLossTable) {
+    const nn::Loss kind = row.kind;
+    const bool third = !row.third.empty();
+    const std::vector<Shape> inputs(third ? 4 : 3, kMatrix);
+    const auto check = [&](auto function) {
+      BadArguments::check({.name = std::string(row.name),
+                           .inputs = inputs,
+                           .out = kMatrix,
+                           .run =
+                               [=](const Views& v, const Out& out) {
+                                 function(
+                                     kind, v[0], v[1], v[2], out,
+                                     nn::LossOptions<float>{.third = third ? v[3] : View<float>()});
+                               },
+                           .legal = {"3-"},
+                           .in_place = {0, 1, 2}});
+    };
+    check([](auto k, auto dy, auto t, auto p, auto out, auto o) {
+      nn::elementwise_loss_backward_into<float>(k, dy, t, p, out, ReductionMode::None, o);
+    });
+    check([](auto k, auto dy, auto t, auto p, auto out, auto o) {
+      nn::elementwise_loss_backward_true_into<float>(k, dy, t, p, out, ReductionMode::None, o);
+    });
+    if (third) {
+      check([](auto k, auto dy, auto t, auto p, auto out, auto o) {
+        nn::elementwise_loss_backward_third_into<float>(k, dy, t, p, out, ReductionMode::None, o);
+      });
+    }
+  }
+  static const Array<std::int64_t> labels{0, 3, 1};
+  const auto none = ReductionMode::None;
+  BadArguments::check({.name = "cross_entropy",
+                       .inputs = {{3}, kMatrix},
+                       .out = kMatrix,
+                       .run =
+                           [=](const Views& v, const Out& out) {
+                             nn::cross_entropy_backward_into(v[0], labels, v[1], out,
+                                                             {.mode = none});
+                           },
+                       .in_place = {1}});
+  BadArguments::check({.name = "cross_entropy",
+                       .inputs = {{3}, kMatrix, kMatrix},
+                       .out = kMatrix,
+                       .run =
+                           [=](const Views& v, const Out& out) {
+                             nn::cross_entropy_backward_into(v[0], v[1], v[2], out, {.mode = none});
+                           },
+                       .in_place = {2}});
+  BadArguments::check({.name = "sparse_categorical_cross_entropy",
+                       .inputs = {{3}, kMatrix},
+                       .out = kMatrix,
+                       .run =
+                           [=](const Views& v, const Out& out) {
+                             nn::sparse_categorical_cross_entropy_backward_into(v[0], labels, v[1],
+                                                                                out, none);
+                           },
+                       .in_place = {1}});
+  BadArguments::check({.name = "categorical_cross_entropy",
+                       .inputs = {{3}, kMatrix, kMatrix},
+                       .out = kMatrix,
+                       .run =
+                           [=](const Views& v, const Out& out) {
+                             nn::categorical_cross_entropy_backward_into(v[0], v[1], v[2], out,
+                                                                         none);
+                           },
+                       .in_place = {2}});
+  BadArguments::check(
+      {.name = "nll_loss",
+       .inputs = {{3}, kMatrix},
+       .out = kMatrix,
+       .run = [=](const Views& v,
+                  const Out& out) { nn::nll_loss_backward_into(v[0], labels, v[1], out, none); },
+       .in_place = {1}});
+  static const Array<std::int64_t> indices{2, 0};
+  BadArguments::check(
+      {.name = "embedding_backward",
+       .inputs = {{2, 3}},
+       .out = {5, 3},
+       .run = [](const Views& v,
+                 const Out& out) { nn::embedding_backward_into(v[0], indices, out); },
+       .free_out = {":0"}});
+}
+
+TEST(Arguments, Dropouts) {
+  const Shape images{2, 4, 3};
+  const auto check = [&](const char* name, auto run) {
+    BadArguments::check({.name = name,
+                         .inputs = {images},
+                         .out = images,
+                         .run =
+                             [run](const Views& v, const Out& out) {
+                               Generator generator(1);
+                               run(v[0], out, generator);
+                             },
+                         .in_place = {0}});
+  };
+  check("spatial_dropout",
+        [](auto x, auto out, auto& g) { nn::spatial_dropout_into(x, out, 0.5, true, g); });
+  check("drop_path", [](auto x, auto out, auto& g) { nn::drop_path_into(x, out, 0.5, true, g); });
+  check("alpha_dropout",
+        [](auto x, auto out, auto& g) { nn::alpha_dropout_into(x, out, 0.5, true, g); });
+  check("dropout_backward",
+        [](auto x, auto out, auto& g) { nn::dropout_backward_into(x, out, 0.5, true, g); });
+  check("spatial_dropout_backward",
+        [](auto x, auto out, auto& g) { nn::spatial_dropout_backward_into(x, out, 0.5, true, g); });
+  check("drop_path_backward",
+        [](auto x, auto out, auto& g) { nn::drop_path_backward_into(x, out, 0.5, true, g); });
+  check("alpha_dropout_backward",
+        [](auto x, auto out, auto& g) { nn::alpha_dropout_backward_into(x, out, 0.5, true, g); });
+  static const Array<bool> mask{true, false, true};
+  check("apply_dropout_mask",
+        [](auto x, auto out, auto&) { nn::apply_dropout_mask_into(x, mask, out, 0.5); });
+}
+
 }  // namespace
 }  // namespace lamina

@@ -35,6 +35,8 @@ struct Operation {
   std::set<std::string> legal = {};
   /// Inputs that `out` may be, as a whole.
   std::set<std::size_t> in_place = {};
+  /// Changes of out that are legal, as ":0".
+  std::set<std::string> free_out = {};
   bool allocates = false;     ///< there is no out
   bool optional_out = false;  ///< one of several results, computed only if asked for
 };
@@ -152,7 +154,10 @@ class BadArguments {
     if (!operation_.optional_out) {
       refuse(views(), MutView<float>(), Array<float>(), "undefined out");
     }
-    for_each_other_shape(operation_.out, [&](const std::string&, const Shape& shape) {
+    for_each_other_shape(operation_.out, [&](const std::string& how, const Shape& shape) {
+      if (operation_.free_out.contains(how)) {
+        return;
+      }
       Array<float> out = Array<float>::full(shape, kUntouched);
       std::ostringstream what;
       what << "out of shape " << shape;

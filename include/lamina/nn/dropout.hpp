@@ -38,9 +38,14 @@ template <class T>
 /// dx of dropout; `before` is the generator as it was before the forward call.
 ///
 ///   dx = keep ? dy / (1 - p) : 0
+///
+/// In place: dx may be dy, here and below.
 template <class T>
 [[nodiscard]] Array<T> dropout_backward(const View<T>& dy, double p, bool training,
                                         const Generator& before);
+template <class T>
+void dropout_backward_into(const View<T>& dy, MutArg<T> dx, double p, bool training,
+                           const Generator& before);
 
 /// Drops whole channels of a sample: each (n, c) is kept or dropped as one.
 ///
@@ -53,9 +58,15 @@ template <class T>
 [[nodiscard]] Array<T> spatial_dropout(const View<T>& x, double p, bool training,
                                        Generator& generator, DataFormat format = DataFormat::NCHW);
 template <class T>
+void spatial_dropout_into(const View<T>& x, MutArg<T> out, double p, bool training,
+                          Generator& generator, DataFormat format = DataFormat::NCHW);
+template <class T>
 [[nodiscard]] Array<T> spatial_dropout_backward(const View<T>& dy, double p, bool training,
                                                 const Generator& before,
                                                 DataFormat format = DataFormat::NCHW);
+template <class T>
+void spatial_dropout_backward_into(const View<T>& dy, MutArg<T> dx, double p, bool training,
+                                   const Generator& before, DataFormat format = DataFormat::NCHW);
 
 /// Drops whole samples: each position of axis 0 is kept or dropped as one. Stochastic depth, for
 /// the branch of a residual block.
@@ -65,8 +76,13 @@ template <class T>
 template <class T>
 [[nodiscard]] Array<T> drop_path(const View<T>& x, double p, bool training, Generator& generator);
 template <class T>
+void drop_path_into(const View<T>& x, MutArg<T> out, double p, bool training, Generator& generator);
+template <class T>
 [[nodiscard]] Array<T> drop_path_backward(const View<T>& dy, double p, bool training,
                                           const Generator& before);
+template <class T>
+void drop_path_backward_into(const View<T>& dy, MutArg<T> dx, double p, bool training,
+                             const Generator& before);
 
 /// Dropout that keeps mean 0 and variance 1, for networks of selu units.
 ///
@@ -78,10 +94,16 @@ template <class T>
 template <class T>
 [[nodiscard]] Array<T> alpha_dropout(const View<T>& x, double p, bool training,
                                      Generator& generator);
+template <class T>
+void alpha_dropout_into(const View<T>& x, MutArg<T> out, double p, bool training,
+                        Generator& generator);
 /// dx = keep ? a dy : 0.
 template <class T>
 [[nodiscard]] Array<T> alpha_dropout_backward(const View<T>& dy, double p, bool training,
                                               const Generator& before);
+template <class T>
+void alpha_dropout_backward_into(const View<T>& dy, MutArg<T> dx, double p, bool training,
+                                 const Generator& before);
 
 /// The mask that dropout (alpha_dropout) of this shape uses at this position of the generator:
 /// true where kept. For spatial_dropout and drop_path draw it of shape (N, C, 1, ...) or (N, 1,
@@ -94,5 +116,8 @@ template <class T>
 /// for p outside [0, 1].
 template <class T>
 [[nodiscard]] Array<T> apply_dropout_mask(const View<T>& x, const View<bool>& mask, double p);
+/// In place: out may be x.
+template <class T>
+void apply_dropout_mask_into(const View<T>& x, const View<bool>& mask, MutArg<T> out, double p);
 
 }  // namespace lamina::nn

@@ -44,6 +44,10 @@ template <class T>
 template <class T>
 [[nodiscard]] Array<T> embedding_backward(const View<T>& dy, const View<std::int64_t>& indices,
                                           Index rows, const EmbeddingOptions& options = {});
+/// Into dtable (V, E), which must not overlap dy.
+template <class T>
+void embedding_backward_into(const View<T>& dy, const View<std::int64_t>& indices, MutArg<T> dtable,
+                             const EmbeddingOptions& options = {});
 
 /// How the rows of a bag become one.
 enum class BagMode : std::uint8_t { Sum, Mean, Max };

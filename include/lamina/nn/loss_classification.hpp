@@ -96,6 +96,11 @@ void cross_entropy_backward_into(const View<T>& dy, const View<std::int64_t>& y_
                                  ViewArg<T> logits, MutArg<T> out,
                                  const CrossEntropyOptions<std::type_identity_t<T>>& options = {});
 
+template <class T>
+void cross_entropy_backward_into(const View<T>& dy, ViewArg<T> y_true, ViewArg<T> logits,
+                                 MutArg<T> out,
+                                 const CrossEntropyOptions<std::type_identity_t<T>>& options = {});
+
 /// Cross entropy of probabilities and integer labels: -log(max(y_pred[label], epsilon)).
 ///
 /// y_true (...) in 0 ... C-1, y_pred (..., C), rows not normalized      returns () or (...).
@@ -151,5 +156,23 @@ template <class T>
     const View<T>& dy, const View<std::int64_t>& y_true, ViewArg<T> log_probs,
     ReductionMode mode = ReductionMode::Mean,
     const ClassLossOptions<std::type_identity_t<T>>& options = {});
+
+// Gradients with respect to the scores, into `out`, which may be the scores.
+
+template <class T>
+void sparse_categorical_cross_entropy_backward_into(
+    const View<T>& dy, const View<std::int64_t>& y_true, ViewArg<T> y_pred, MutArg<T> out,
+    ReductionMode mode = ReductionMode::Mean,
+    const ClassLossOptions<std::type_identity_t<T>>& options = {});
+template <class T>
+void categorical_cross_entropy_backward_into(
+    const View<T>& dy, ViewArg<T> y_true, ViewArg<T> y_pred, MutArg<T> out,
+    ReductionMode mode = ReductionMode::Mean,
+    const ClassLossOptions<std::type_identity_t<T>>& options = {});
+template <class T>
+void nll_loss_backward_into(const View<T>& dy, const View<std::int64_t>& y_true,
+                            ViewArg<T> log_probs, MutArg<T> out,
+                            ReductionMode mode = ReductionMode::Mean,
+                            const ClassLossOptions<std::type_identity_t<T>>& options = {});
 
 }  // namespace lamina::nn

@@ -36,7 +36,8 @@ void elementwise_loss_into(Loss kind, const View<T>& y_true, ViewArg<T> y_pred, 
                            const LossOptions<std::type_identity_t<T>>& options = {});
 
 /// Gradients for dy of the shape of the loss: with respect to y_pred, to y_true, and to the third
-/// array, each of the shape of y_true. Parameters as in the forward call.
+/// array, each of the shape of y_true. Parameters as in the forward call. `out` may be y_true or
+/// y_pred, and for None dy.
 template <class T>
 [[nodiscard]] Array<T> elementwise_loss_backward(
     Loss kind, const View<T>& dy, ViewArg<T> y_true, ViewArg<T> y_pred,
@@ -52,6 +53,16 @@ template <class T>
     Loss kind, const View<T>& dy, ViewArg<T> y_true, ViewArg<T> y_pred,
     ReductionMode mode = ReductionMode::Mean,
     const LossOptions<std::type_identity_t<T>>& options = {});
+template <class T>
+void elementwise_loss_backward_true_into(Loss kind, const View<T>& dy, ViewArg<T> y_true,
+                                         ViewArg<T> y_pred, MutArg<T> out,
+                                         ReductionMode mode = ReductionMode::Mean,
+                                         const LossOptions<std::type_identity_t<T>>& options = {});
+template <class T>
+void elementwise_loss_backward_third_into(Loss kind, const View<T>& dy, ViewArg<T> y_true,
+                                          ViewArg<T> y_pred, MutArg<T> out,
+                                          ReductionMode mode = ReductionMode::Mean,
+                                          const LossOptions<std::type_identity_t<T>>& options = {});
 template <class T>
 [[nodiscard]] Array<T> elementwise_loss_backward_third(
     Loss kind, const View<T>& dy, ViewArg<T> y_true, ViewArg<T> y_pred,

@@ -91,6 +91,11 @@ template <class T>
                                        ViewArg<T> x, ViewArg<T> y,
                                        const ReduceOptions& options = {});
 
+/// dx of any member into memory at hand, whose shape is that of x. dx must not overlap the others.
+template <class T>
+void reduce_backward_into(Reduction kind, const View<T>& dy, ViewArg<T> x, ViewArg<T> y,
+                          MutArg<T> dx, const ReduceOptions& options = {});
+
 /// Sum; 0 of nothing. Gradient: sum_backward.  As numpy.sum, torch.sum, ONNX ReduceSum.
 template <class T>
 [[nodiscard]] Array<T> sum(const View<T>& x, const ReduceOptions& options = {}) {
