@@ -13,9 +13,11 @@
 #endif
 
 #include <algorithm>
+#include <cstdint>
 #include <limits>
 #include <type_traits>
 
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "kernels/pooling.hpp"
 #include "kernels/tail-inl.hpp"
@@ -24,6 +26,11 @@ HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+
+/// How far ahead lines are asked for, in bytes.
+inline constexpr std::uintptr_t kPoolAhead = 8192;
+/// Channels of so many bytes are a stream of their own.
+inline constexpr Index kPoolLongRun = 2048;
 
 struct PoolMax {
   static constexpr bool kMax = true;
@@ -242,35 +249,72 @@ HWY_INLINE void PoolFinishLine(const PoolArgs<T>& a, Index n, T row_divisor, con
   }
 }
 
-/// Windows of two columns side by side: nothing passes through memory.
-template <class Op, int kRows, class T>
-HWY_INLINE void PoolPairsOf(const PoolArgs<T>& a, const PoolRows<T>& x, Index width, Index n,
-                            T row_divisor, const T* divisors, T* HWY_RESTRICT y) {
-  const hn::ScalableTag<T> d;
+/// Windows of kTaps = 2 or 3 columns side by side, two apart: nothing passes through memory.
+template <class Op, int kTaps, int kRows, bool kTail, class D>
+HWY_INLINE hn::Vec<D> PoolEverySecond(D d, const PoolRows<hn::TFromD<D>>& x, Index column,
+                                      Index left) {
   const Index lanes = static_cast<Index>(hn::Lanes(d));
-  const auto rows = hn::Set(d, row_divisor);
-  Index i = 0;
-  for (; i + lanes <= n && 2 * (i + lanes) <= width; i += lanes) {
-    const auto p = PoolDown<Op, kRows, false>(d, x, 2 * i, lanes);
-    const auto q = PoolDown<Op, kRows, false>(d, x, 2 * i + lanes, lanes);
-    const auto acc = Op::Combine(hn::ConcatEven(d, q, p), hn::ConcatOdd(d, q, p));
-    auto divisor = rows;
-    if (!Op::kMax && a.finish == PoolFinish::Divide) {
-      divisor = hn::Mul(rows, hn::LoadU(d, divisors + i));
-    }
-    hn::StoreU(PoolFinished<Op>(d, a, acc, divisor), d, y + i);
+  const auto part = [&](Index from) HWY_ATTR {
+    const Index columns = HWY_MAX(Index{0}, HWY_MIN(lanes, left - (from - column)));
+    return PoolDown<Op, kRows, kTail>(d, x, from, columns);
+  };
+  const auto p = part(column);
+  const auto q = part(column + lanes);
+  auto acc = Op::Combine(hn::ConcatEven(d, q, p), hn::ConcatOdd(d, q, p));
+  if constexpr (kTaps == 3) {
+    acc = Op::Combine(acc, hn::ConcatEven(d, part(column + 2 + lanes), part(column + 2)));
   }
-  if (i < n) {
-    const Index left = width - 2 * i;
-    const auto p = PoolDown<Op, kRows, true>(d, x, 2 * i, HWY_MIN(left, lanes));
-    const auto q = left <= lanes ? Op::Neutral(d)
-                                 : PoolDown<Op, kRows, true>(d, x, 2 * i + lanes, left - lanes);
-    const auto acc = Op::Combine(hn::ConcatEven(d, q, p), hn::ConcatOdd(d, q, p));
+  return acc;
+}
+
+/// n outputs from a line of `in` columns; the first window starts at column `start`, which may be
+/// on padding.
+template <class Op, int kTaps, int kRows, class T>
+HWY_INLINE void PoolStrideTwoOf(const PoolArgs<T>& a, const PoolRows<T>& x, Index start, Index n,
+                                T row_divisor, const T* divisors, T* HWY_RESTRICT y) {
+  const hn::ScalableTag<T> d;
+  const hn::CappedTag<T, 1> one;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  const Index in = a.width.in;
+  Index i = 0;
+  for (; i < n && start + 2 * i < 0; ++i) {
+    auto acc = Op::Neutral(one);
+    for (Index c = HWY_MAX(Index{0}, start + 2 * i); c < HWY_MIN(in, start + 2 * i + kTaps); ++c) {
+      acc = Op::Combine(acc, PoolDown<Op, kRows, false>(one, x, c, 1));
+    }
+    auto divisor = hn::Set(one, row_divisor);
+    if (!Op::kMax && a.finish == PoolFinish::Divide) {
+      divisor = hn::Mul(divisor, hn::Set(one, divisors[i]));
+    }
+    y[i] = hn::GetLane(PoolFinished<Op>(one, a, acc, divisor));
+  }
+  const auto rows = hn::Set(d, row_divisor);
+  const Index reach = 2 * lanes + kTaps - 2;
+  for (; i < n; i += lanes) {
+    const Index column = start + 2 * i;
+    const bool whole = i + lanes <= n && column + reach + (kTaps == 3 ? 1 : 0) <= in;
+    const auto acc = whole ? PoolEverySecond<Op, kTaps, kRows, false>(d, x, column, in)
+                           : PoolEverySecond<Op, kTaps, kRows, true>(d, x, column, in - column);
     auto divisor = rows;
     if (!Op::kMax && a.finish == PoolFinish::Divide) {
       divisor = hn::Mul(rows, hn::LoadU(d, divisors + i));
     }
-    StoreTail(d, PoolFinished<Op>(d, a, acc, divisor), y + i, n - i);
+    const auto out = PoolFinished<Op>(d, a, acc, divisor);
+    if (whole) {
+      hn::StoreU(out, d, y + i);
+    } else {
+      StoreTail(d, out, y + i, HWY_MIN(lanes, n - i));
+    }
+  }
+}
+
+template <class Op, int kTaps, class T>
+HWY_INLINE void PoolStrideTwo(const PoolArgs<T>& a, const PoolRows<T>& x, Index start, Index n,
+                              T row_divisor, const T* divisors, T* y) {
+  if (x.outer == 1 && x.inner == kTaps) {
+    PoolStrideTwoOf<Op, kTaps, kTaps>(a, x, start, n, row_divisor, divisors, y);
+  } else {
+    PoolStrideTwoOf<Op, kTaps, 0>(a, x, start, n, row_divisor, divisors, y);
   }
 }
 
@@ -365,31 +409,47 @@ struct PoolPart {
   }
 };
 
+/// Asks for the elements that are kPoolAhead bytes behind these.
+template <class T>
+HWY_INLINE void PoolPrefetch(const T* from, Index elements) {
+  constexpr Index kLine = 64;
+  const auto start = reinterpret_cast<std::uintptr_t>(from) + kPoolAhead;
+  for (Index i = 0; i < elements * Index{sizeof(T)}; i += kLine) {
+    hwy::Prefetch(reinterpret_cast<const char*>(start + static_cast<std::uintptr_t>(i)));
+  }
+}
+
 template <class Op, int kPhases, class T>
 void PoolLinesEven(const PoolArgs<T>& a, Index begin, Index end, T* scratch) {
   const hn::ScalableTag<T> d;
   const Index tiles = (a.width.out + a.tile - 1) / a.tile;
-  const bool pairs = kPhases == 2 && a.kernel == 2 && a.width.step == 1 && a.before == 0;
+  const bool direct = kPhases == 2 && (a.kernel == 2 || a.kernel == 3) && a.width.step == 1;
   const PoolPart whole(a, 0);
   const PoolLine<kPhases, T> line{scratch, whole.width / 2 + 1 + kPoolSlack};
-  const Index filled = pairs ? 0 : (kPhases == 1 ? whole.width + kPoolSlack : 2 * line.phase_size);
+  const Index filled = direct ? 0 : (kPhases == 1 ? whole.width + kPoolSlack : 2 * line.phase_size);
   const T neutral = hn::GetLane(Op::Neutral(d));
   std::fill_n(scratch, filled, neutral);
+  // Lines that follow each other in memory are read as one stream. The hardware does not see that,
+  // since a line of output takes them by turns.
+  const Index prefetched =
+      tiles == 1 && a.height_stride == a.width.in && a.height_advance <= 4 * a.height_stride
+          ? a.height_advance
+          : 0;
   PoolWalk at(begin, tiles, a.channels, a.depth.out, a.height.out);
   for (Index unit = begin; unit < end; ++unit, at.Next()) {
     const PoolPart part = tiles == 1 ? whole : PoolPart(a, at.tile);
     const PoolRows<T> rows = PoolRowsAt(a, at);
+    if (prefetched > 0) PoolPrefetch(rows.first, prefetched);
     const T row_divisor = PoolRowDivisor(a, at);
     const T* divisors = a.width_divisors + part.first;
     T* y = a.y + at.line * a.width.out + part.first;
     if constexpr (kPhases == 2) {
-      if (pairs) {
-        const PoolRows<T> x = rows.At(part.start);
-        if (x.outer == 1 && x.inner == 2) {
-          PoolPairsOf<Op, 2>(a, x, part.high, part.outputs, row_divisor, divisors, y);
-        } else {
-          PoolPairsOf<Op, 0>(a, x, part.high, part.outputs, row_divisor, divisors, y);
-        }
+      if (direct && a.kernel == 2) {
+        PoolStrideTwo<Op, 2>(a, rows, part.start, part.outputs, row_divisor, divisors, y);
+        continue;
+      }
+      if (direct) {
+        PoolStrideTwo<Op, 3>(a, rows, part.start, part.outputs, row_divisor, divisors, y);
         continue;
       }
     }
@@ -428,321 +488,8 @@ void PoolLinesUneven(const PoolArgs<T>& a, Index begin, Index end, T* scratch) {
   }
 }
 
-template <class D>
-using PoolPlace = hn::RebindToSigned<D>;
-
-/// acc and place take x and x_place where x is greater, or NaN: so the first of equals stays, and
-/// the last NaN, as in PyTorch.
-template <class D>
-HWY_INLINE void PoolTake(D, hn::Vec<D>& acc, hn::Vec<PoolPlace<D>>& place, hn::Vec<D> x,
-                         hn::Vec<PoolPlace<D>> x_place) {
-  const PoolPlace<D> di;
-  const auto take = hn::Or(hn::Gt(x, acc), hn::IsNaN(x));
-  acc = hn::IfThenElse(take, x, acc);
-  place = hn::IfThenElse(hn::RebindMask(di, take), x_place, place);
-}
-
-/// indices[i] = base + places[i], or -1 where that is negative.
-template <class P>
-HWY_INLINE void PoolStorePlaces(const P* HWY_RESTRICT places, Index n, std::int64_t base,
-                                std::int64_t* HWY_RESTRICT indices) {
-  const hn::ScalableTag<std::int64_t> d;
-  const hn::Rebind<P, decltype(d)> from;
-  const Index lanes = static_cast<Index>(hn::Lanes(d));
-  const auto start = hn::Set(d, base);
-  Index i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    hn::Vec<decltype(d)> place;
-    if constexpr (sizeof(P) == sizeof(std::int64_t)) {
-      place = hn::LoadU(d, places + i);
-    } else {
-      place = hn::PromoteTo(d, hn::LoadU(from, places + i));
-    }
-    const auto empty = hn::Lt(place, hn::Zero(d));
-    hn::StoreU(hn::IfThenElse(empty, place, hn::Add(start, place)), d, indices + i);
-  }
-  for (; i < n; ++i) {
-    indices[i] = places[i] < 0 ? -1 : base + places[i];
-  }
-}
-
-/// Takes the taps of one line of x into y and places. kStrided: windows are stride apart in `line`,
-/// one at a time.
-template <int kPhases, bool kStrided, class T, class P>
-HWY_INLINE void PoolTakeLine(const PoolArgs<T>& a, const PoolLine<kPhases, T>& line, Index n,
-                             P column, T* HWY_RESTRICT y, P* HWY_RESTRICT places) {
-  using D = std::conditional_t<kStrided, hn::CappedTag<T, 1>, hn::ScalableTag<T>>;
-  const D d;
-  const PoolPlace<D> di;
-  const Index lanes = static_cast<Index>(hn::Lanes(d));
-  const P stride = static_cast<P>(a.stride);
-  HWY_ALIGN P steps[hn::MaxLanes(di)];
-  for (Index lane = 0; lane < lanes; ++lane) steps[lane] = static_cast<P>(lane) * stride;
-  const auto ramp = hn::Load(di, steps);
-  for (Index i = 0; i < n; i += lanes) {
-    auto acc = hn::LoadU(d, y + i);
-    auto place = hn::LoadU(di, places + i);
-    const auto columns =
-        hn::Add(ramp, hn::Set(di, static_cast<P>(column + static_cast<P>(i) * stride)));
-    for (Index t = 0; t < a.kernel; ++t) {
-      const Index u = t * a.width.step;
-      PoolTake(d, acc, place, hn::LoadU(d, line.At(u) + (kStrided ? i * a.stride : i)),
-               hn::Add(columns, hn::Set(di, static_cast<P>(u))));
-    }
-    hn::StoreU(acc, d, y + i);
-    hn::StoreU(place, di, places + i);
-  }
-}
-
-/// Max and where it is. The outputs of a tile stay in the cache while its lines of x go by.
-template <int kPhases, class T>
-void PoolLinesPlaces(const PoolArgs<T>& a, Index begin, Index end, T* scratch) {
-  using P = hn::TFromD<PoolPlace<hn::ScalableTag<T>>>;
-  const T neutral = -std::numeric_limits<T>::infinity();
-  const Index tiles = (a.width.out + a.tile - 1) / a.tile;
-  const PoolPart whole(a, 0);
-  const PoolLine<kPhases, T> line{scratch, whole.width / 2 + 1 + kPoolSlack};
-  const Index filled = kPhases == 1 ? whole.width + kPoolSlack : 2 * line.phase_size;
-  T* const values = scratch + whole.width + a.stride + 4 * kPoolSlack;
-  P* const places = reinterpret_cast<P*>(values + a.tile + kPoolSlack);
-  std::fill_n(scratch, filled, neutral);
-  PoolWalk at(begin, tiles, a.channels, a.depth.out, a.height.out);
-  for (Index unit = begin; unit < end; ++unit, at.Next()) {
-    const PoolPart part(a, at.tile);
-    const PoolRows<T> rows = PoolRowsAt(a, at);
-    std::fill_n(values, part.outputs, neutral);
-    const bool any = rows.outer > 0 && rows.inner > 0;
-    for (Index i = 0; i < part.outputs; ++i) {
-      const PoolSpan& span = a.width.spans[part.first + i];
-      places[i] = any && span.count > 0 ? static_cast<P>(span.begin) : P{-1};
-    }
-    if (tiles > 1 && (part.low > 0 || part.high < part.width))
-      std::fill_n(scratch, filled, neutral);
-    for (Index o = 0; o < rows.outer && part.high > part.low; ++o) {
-      for (Index r = 0; r < rows.inner; ++r) {
-        const PoolRows<T> row{rows.first + o * rows.outer_step + r * rows.inner_step + part.start +
-                              part.low};
-        PoolColumnsOf<PoolMax, kPhases, 1>(row, part.high - part.low, line.At(part.low),
-                                           line.At(part.low + 1));
-        const Index offset =
-            (o * a.depth.step * a.height.in + r * a.height.step) * a.width.in + part.start;
-        if (kPhases == 1 && a.stride > 1) {
-          PoolTakeLine<kPhases, true>(a, line, part.outputs, static_cast<P>(offset), values,
-                                      places);
-        } else {
-          PoolTakeLine<kPhases, false>(a, line, part.outputs, static_cast<P>(offset), values,
-                                       places);
-        }
-      }
-    }
-    const Index to = at.line * a.width.out + part.first;
-    const Index base =
-        (a.depth.spans[at.d].begin * a.height.in + a.height.spans[at.h].begin) * a.width.in;
-    std::copy_n(values, part.outputs, a.y + to);
-    PoolStorePlaces(places, part.outputs, base, a.indices + to);
-  }
-}
-
-/// The same for windows of any extents: the greatest of each column and its line, then each window.
-template <class T>
-void PoolLinesUnevenPlaces(const PoolArgs<T>& a, Index begin, Index end, T* scratch) {
-  const hn::ScalableTag<T> d;
-  const PoolPlace<decltype(d)> di;
-  using P = hn::TFromD<decltype(di)>;
-  const Index lanes = static_cast<Index>(hn::Lanes(d));
-  T* const values = scratch;
-  P* const lines = reinterpret_cast<P*>(scratch + a.width.in + 2 * kPoolSlack);
-  PoolWalk at(begin, 1, a.channels, a.depth.out, a.height.out);
-  for (Index unit = begin; unit < end; ++unit, at.Next()) {
-    const PoolRows<T> rows = PoolRowsAt(a, at);
-    for (Index c = 0; c < a.width.in; c += lanes) {
-      const Index left = HWY_MIN(lanes, a.width.in - c);
-      auto acc = PoolMax::Neutral(d);
-      auto place = hn::Zero(di);
-      for (Index o = 0; o < rows.outer; ++o) {
-        for (Index r = 0; r < rows.inner; ++r) {
-          const Index offset = (o * a.depth.step * a.height.in + r * a.height.step) * a.width.in;
-          const T* from = rows.first + o * rows.outer_step + r * rows.inner_step + c;
-          PoolTake(d, acc, place, LoadTail(d, from, left), hn::Set(di, static_cast<P>(offset)));
-        }
-      }
-      hn::StoreU(acc, d, values + c);
-      hn::StoreU(place, di, lines + c);
-    }
-    const Index base =
-        (a.depth.spans[at.d].begin * a.height.in + a.height.spans[at.h].begin) * a.width.in;
-    for (Index i = 0; i < a.width.out; ++i) {
-      const PoolSpan& span = a.width.spans[i];
-      Index column = span.begin;
-      for (Index w = span.begin + 1; w < span.begin + span.count; ++w) {
-        // Of equals the one in the earlier line, of NaNs the one in the later.
-        const T best = values[column];
-        const bool same = values[w] == best && lines[w] < lines[column];
-        const bool nan = values[w] != values[w] && (best == best || lines[w] >= lines[column]);
-        if (values[w] > best || same || nan) column = w;
-      }
-      a.y[at.line * a.width.out + i] = values[column];
-      a.indices[at.line * a.width.out + i] = base + lines[column] + column;
-    }
-  }
-}
-
-template <class Op, class T>
-void PoolLinesOf(const PoolArgs<T>& a, Index begin, Index end, T* scratch) {
-  if constexpr (Op::kMax) {
-    if (a.indices != nullptr) {
-      if (a.stride == 0) return PoolLinesUnevenPlaces(a, begin, end, scratch);
-      if (a.stride == 2) return PoolLinesPlaces<2>(a, begin, end, scratch);
-      return PoolLinesPlaces<1>(a, begin, end, scratch);
-    }
-  }
-  if (a.stride == 0) return PoolLinesUneven<Op>(a, begin, end, scratch);
-  if (a.stride == 2) return PoolLinesEven<Op, 2>(a, begin, end, scratch);
-  PoolLinesEven<Op, 1>(a, begin, end, scratch);
-}
-
-template <class T>
-void PoolLines(const PoolArgs<T>& a, Index begin, Index end, T* scratch) {
-  switch (a.op) {
-    case PoolOp::Max:
-      return PoolLinesOf<PoolMax>(a, begin, end, scratch);
-    case PoolOp::Sum:
-      return PoolLinesOf<PoolSum>(a, begin, end, scratch);
-    case PoolOp::SumAbs:
-      return PoolLinesOf<PoolSumAbs>(a, begin, end, scratch);
-    case PoolOp::SumSquares:
-      return PoolLinesOf<PoolSumSquares>(a, begin, end, scratch);
-  }
-}
-
-/// One window of positions: its first element, how many on each axis, and their distances.
-template <class T>
-struct PoolBox {
-  const T* first = nullptr;
-  Index depths = 1, heights = 1, widths = 1;
-  Index depth_step = 0, height_step = 0, width_step = 0;
-  T divisor = T(1);
-};
-
-/// kVectors vectors of channels of one output; kTail: the last `left` channels.
-template <class Op, int kVectors, bool kTail, class T>
-HWY_INLINE void PoolBoxOf(const PoolArgs<T>& a, const PoolBox<T>& box, Index c, Index left,
-                          T* HWY_RESTRICT y) {
-  const hn::ScalableTag<T> d;
-  const Index lanes = static_cast<Index>(hn::Lanes(d));
-  hn::Vec<decltype(d)> acc[kVectors];
-  for (int v = 0; v < kVectors; ++v) acc[v] = Op::Neutral(d);
-  const T* plane = box.first + c;
-  for (Index i = 0; i < box.depths; ++i, plane += box.depth_step) {
-    const T* line = plane;
-    for (Index j = 0; j < box.heights; ++j, line += box.height_step) {
-      const T* x = line;
-      for (Index k = 0; k < box.widths; ++k, x += box.width_step) {
-        for (int v = 0; v < kVectors; ++v) {
-          acc[v] = Op::Combine(acc[v], PoolLoad<Op, kTail>(d, x + v * lanes, left));
-        }
-      }
-    }
-  }
-  for (int v = 0; v < kVectors; ++v) {
-    const auto out = PoolFinished<Op>(d, a, acc[v], hn::Set(d, box.divisor));
-    if constexpr (kTail) {
-      StoreTail(d, out, y + c, left);
-    } else {
-      hn::StoreU(out, d, y + c + v * lanes);
-    }
-  }
-}
-
-/// The same with the places of the greatest elements, counted from the window's first.
-template <bool kTail, class T>
-HWY_INLINE void PoolBoxPlaces(const PoolArgs<T>& a, const PoolBox<T>& box, Index c, Index left,
-                              std::int64_t base, T* HWY_RESTRICT y,
-                              std::int64_t* HWY_RESTRICT indices) {
-  const hn::ScalableTag<T> d;
-  const PoolPlace<decltype(d)> di;
-  using P = hn::TFromD<decltype(di)>;
-  auto acc = PoolMax::Neutral(d);
-  const bool empty = box.depths == 0 || box.heights == 0 || box.widths == 0;
-  auto place = hn::Set(di, static_cast<P>(empty ? -1 : 0));
-  for (Index i = 0; i < box.depths; ++i) {
-    for (Index j = 0; j < box.heights; ++j) {
-      const T* x = box.first + c + i * box.depth_step + j * box.height_step;
-      const Index line = (i * a.depth.step * a.height.in + j * a.height.step) * a.width.in;
-      for (Index k = 0; k < box.widths; ++k, x += box.width_step) {
-        PoolTake(d, acc, place, PoolLoad<PoolMax, kTail>(d, x, left),
-                 hn::Set(di, static_cast<P>(line + k * a.width.step)));
-      }
-    }
-  }
-  HWY_ALIGN P places[hn::MaxLanes(di)];
-  hn::Store(place, di, places);
-  StoreTail(d, acc, y + c, left);
-  PoolStorePlaces(places, left, base, indices + c);
-}
-
-template <class Op, class T>
-void PoolChannelsOf(const PoolArgs<T>& a, Index begin, Index end) {
-  const hn::ScalableTag<T> d;
-  const Index lanes = static_cast<Index>(hn::Lanes(d));
-  PoolBox<T> box;
-  box.depth_step = a.depth.step * a.depth_stride;
-  box.height_step = a.height.step * a.height_stride;
-  box.width_step = a.width.step * a.width_stride;
-  PoolWalk at(begin, 1, 1, a.depth.out, a.height.out);
-  for (Index unit = begin; unit < end; ++unit, at.Next()) {
-    const PoolSpan& depth = a.depth.spans[at.d];
-    const PoolSpan& height = a.height.spans[at.h];
-    const T* row = a.x + at.image * a.image_stride + depth.begin * a.depth_stride +
-                   height.begin * a.height_stride;
-    box.depths = depth.count;
-    box.heights = height.count;
-    for (Index w = 0; w < a.width.out; ++w) {
-      const PoolSpan& width = a.width.spans[w];
-      box.first = row + width.begin * a.width_stride;
-      box.widths = width.count;
-      const Index to = (at.line * a.width.out + w) * a.channels;
-      Index c = 0;
-      if constexpr (Op::kMax) {
-        if (a.indices != nullptr) {
-          const Index base = (depth.begin * a.height.in + height.begin) * a.width.in + width.begin;
-          for (; c + lanes <= a.channels; c += lanes) {
-            PoolBoxPlaces<false>(a, box, c, lanes, base, a.y + to, a.indices + to);
-          }
-          if (c < a.channels) {
-            PoolBoxPlaces<true>(a, box, c, a.channels - c, base, a.y + to, a.indices + to);
-          }
-          continue;
-        }
-      }
-      box.divisor = static_cast<T>(depth.divisor * height.divisor * width.divisor);
-      for (; c + 4 * lanes <= a.channels; c += 4 * lanes) {
-        PoolBoxOf<Op, 4, false>(a, box, c, lanes, a.y + to);
-      }
-      for (; c + lanes <= a.channels; c += lanes) {
-        PoolBoxOf<Op, 1, false>(a, box, c, lanes, a.y + to);
-      }
-      if (c < a.channels) PoolBoxOf<Op, 1, true>(a, box, c, a.channels - c, a.y + to);
-    }
-  }
-}
-
-template <class T>
-void PoolChannels(const PoolArgs<T>& a, Index begin, Index end) {
-  switch (a.op) {
-    case PoolOp::Max:
-      return PoolChannelsOf<PoolMax>(a, begin, end);
-    case PoolOp::Sum:
-      return PoolChannelsOf<PoolSum>(a, begin, end);
-    case PoolOp::SumAbs:
-      return PoolChannelsOf<PoolSumAbs>(a, begin, end);
-    case PoolOp::SumSquares:
-      return PoolChannelsOf<PoolSumSquares>(a, begin, end);
-  }
-}
-
 }  // namespace HWY_NAMESPACE
 }  // namespace lamina::kernels
 HWY_AFTER_NAMESPACE();
 
-#endif  // LAMINA_KERNELS_POOLING_INL_HPP_
+#endif

@@ -46,12 +46,17 @@ struct PoolArgs {
   T* y = nullptr;                   ///< without gaps
   std::int64_t* indices = nullptr;  ///< as y; null: not wanted. Max only; -1: an empty window
 
+  Index tile = 0;  ///< outputs of a line that are worked on together
+
+  // Channels last only.
+  bool stream = false;  ///< y goes past the caches; then its vectors must be aligned
+
   // Lines (channels first) only.
+  Index height_advance = 0;  ///< from the first line of one window to that of the next, in x
   // Window i starts at i * stride - before and has `kernel` taps width.step apart; stride 0: not
   // so regular, the spans say it.
   Index kernel = 1, stride = 1, before = 0;
   const T* width_divisors = nullptr;  ///< (out + kPoolSlack) the divisors of width.spans
-  Index tile = 0;                     ///< outputs of a line that are worked on together
 };
 
 /// Elements that may be read behind the end of width_divisors and of gradients' weights.
@@ -74,8 +79,23 @@ void pool_lines(const PoolArgs<float>& args, Index begin, Index end, float* scra
 void pool_lines(const PoolArgs<double>& args, Index begin, Index end, double* scratch);
 
 /// Makes rows [begin, end) of y, those of (images, out depth, out height). Channels are neighbors.
-void pool_channels(const PoolArgs<float>& args, Index begin, Index end);
-void pool_channels(const PoolArgs<double>& args, Index begin, Index end);
+/// scratch: args.tile * args.channels elements.
+void pool_channels(const PoolArgs<float>& args, Index begin, Index end, float* scratch);
+void pool_channels(const PoolArgs<double>& args, Index begin, Index end, double* scratch);
+
+/// The mean, or the greatest element, of whole planes.
+template <class T>
+struct PoolPlanes {
+  const T* x = nullptr;
+  T* y = nullptr;
+  bool max = false;
+  Index channels = 1, image_stride = 0, channel_stride = 0;
+  Index positions = 1;  ///< of a plane, neighbors
+};
+
+/// Planes [begin, end), in the order image, channel.
+void pool_planes(const PoolPlanes<float>& args, Index begin, Index end);
+void pool_planes(const PoolPlanes<double>& args, Index begin, Index end);
 
 /// The windows that hold each element of one axis of x, and what a window's gradient is multiplied
 /// by on this axis.

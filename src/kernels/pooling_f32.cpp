@@ -4,7 +4,7 @@
 #define HWY_TARGET_INCLUDE "kernels/pooling_f32.cpp"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
-#include "kernels/pooling-inl.hpp"
+#include "kernels/pooling_run-inl.hpp"
 #include "kernels/pooling_spread-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -14,8 +14,11 @@ namespace HWY_NAMESPACE {
 void PoolLinesF32(const PoolArgs<float>& args, Index begin, Index end, float* scratch) {
   PoolLines(args, begin, end, scratch);
 }
-void PoolChannelsF32(const PoolArgs<float>& args, Index begin, Index end) {
-  PoolChannels(args, begin, end);
+void PoolChannelsF32(const PoolArgs<float>& args, Index begin, Index end, float* scratch) {
+  PoolChannels(args, begin, end, scratch);
+}
+void PoolPlanesF32(const PoolPlanes<float>& args, Index begin, Index end) {
+  PoolPlanesRun(args, begin, end);
 }
 void PoolSpreadLinesF32(const PoolSpreadArgs<float>& args, Index begin, Index end, float* scratch) {
   PoolSpreadLines(args, begin, end, scratch);
@@ -33,14 +36,18 @@ namespace lamina::kernels {
 
 HWY_EXPORT(PoolLinesF32);
 HWY_EXPORT(PoolChannelsF32);
+HWY_EXPORT(PoolPlanesF32);
 HWY_EXPORT(PoolSpreadLinesF32);
 HWY_EXPORT(PoolSpreadChannelsF32);
 
 void pool_lines(const PoolArgs<float>& args, Index begin, Index end, float* scratch) {
   HWY_DYNAMIC_DISPATCH(PoolLinesF32)(args, begin, end, scratch);
 }
-void pool_channels(const PoolArgs<float>& args, Index begin, Index end) {
-  HWY_DYNAMIC_DISPATCH(PoolChannelsF32)(args, begin, end);
+void pool_channels(const PoolArgs<float>& args, Index begin, Index end, float* scratch) {
+  HWY_DYNAMIC_DISPATCH(PoolChannelsF32)(args, begin, end, scratch);
+}
+void pool_planes(const PoolPlanes<float>& args, Index begin, Index end) {
+  HWY_DYNAMIC_DISPATCH(PoolPlanesF32)(args, begin, end);
 }
 void pool_spread_lines(const PoolSpreadArgs<float>& args, Index begin, Index end, float* scratch) {
   HWY_DYNAMIC_DISPATCH(PoolSpreadLinesF32)(args, begin, end, scratch);

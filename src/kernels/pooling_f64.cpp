@@ -4,7 +4,7 @@
 #define HWY_TARGET_INCLUDE "kernels/pooling_f64.cpp"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
-#include "kernels/pooling-inl.hpp"
+#include "kernels/pooling_run-inl.hpp"
 #include "kernels/pooling_spread-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -14,8 +14,11 @@ namespace HWY_NAMESPACE {
 void PoolLinesF64(const PoolArgs<double>& args, Index begin, Index end, double* scratch) {
   PoolLines(args, begin, end, scratch);
 }
-void PoolChannelsF64(const PoolArgs<double>& args, Index begin, Index end) {
-  PoolChannels(args, begin, end);
+void PoolChannelsF64(const PoolArgs<double>& args, Index begin, Index end, double* scratch) {
+  PoolChannels(args, begin, end, scratch);
+}
+void PoolPlanesF64(const PoolPlanes<double>& args, Index begin, Index end) {
+  PoolPlanesRun(args, begin, end);
 }
 void PoolSpreadLinesF64(const PoolSpreadArgs<double>& args, Index begin, Index end,
                         double* scratch) {
@@ -34,14 +37,18 @@ namespace lamina::kernels {
 
 HWY_EXPORT(PoolLinesF64);
 HWY_EXPORT(PoolChannelsF64);
+HWY_EXPORT(PoolPlanesF64);
 HWY_EXPORT(PoolSpreadLinesF64);
 HWY_EXPORT(PoolSpreadChannelsF64);
 
 void pool_lines(const PoolArgs<double>& args, Index begin, Index end, double* scratch) {
   HWY_DYNAMIC_DISPATCH(PoolLinesF64)(args, begin, end, scratch);
 }
-void pool_channels(const PoolArgs<double>& args, Index begin, Index end) {
-  HWY_DYNAMIC_DISPATCH(PoolChannelsF64)(args, begin, end);
+void pool_channels(const PoolArgs<double>& args, Index begin, Index end, double* scratch) {
+  HWY_DYNAMIC_DISPATCH(PoolChannelsF64)(args, begin, end, scratch);
+}
+void pool_planes(const PoolPlanes<double>& args, Index begin, Index end) {
+  HWY_DYNAMIC_DISPATCH(PoolPlanesF64)(args, begin, end);
 }
 void pool_spread_lines(const PoolSpreadArgs<double>& args, Index begin, Index end,
                        double* scratch) {

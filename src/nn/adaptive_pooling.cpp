@@ -90,6 +90,9 @@ std::string global_name(bool max, int rank, std::string_view suffix = {}) {
   return rank == 0 ? std::string(kind).append(suffix) : pool_name(kind, rank, suffix);
 }
 
+/// Positions of a plane, added one after the other.
+constexpr Index kLargestWindow = 256;
+
 struct GlobalPlan {
   PoolPlan plan;
   ReduceOptions reduce;
@@ -112,6 +115,21 @@ GlobalPlan global_plan(const Shape& x, int rank, const GlobalPoolOptions& option
   global.reduce.keepdims = options.keep_dims;
   global.out = reduced_shape(x, global.reduce, operation);
   return global;
+}
+
+/// Small planes are windows like any other; large ones need the care that reductions take.
+template <class T>
+void run_global(const GlobalPlan& global, bool max, const View<T>& x, const MutView<T>& out) {
+  const PoolPlan& plan = global.plan;
+  if (out.is_contiguous() && plan.out.size() > 0) {
+    if (run_pool_planes(plan, max, x, out.data())) return;
+    if (plan.last && plan.in_positions() <= kLargestWindow) {
+      return run_pool(plan, max ? kernels::PoolOp::Max : kernels::PoolOp::Sum,
+                      max ? kernels::PoolFinish::None : kernels::PoolFinish::Divide, x, out.data(),
+                      nullptr);
+    }
+  }
+  reduce_into<T>(max ? Reduction::Max : Reduction::Mean, x, out, global.reduce);
 }
 
 /// dy with the axes of extent 1, whether it has them or not.
@@ -137,7 +155,7 @@ void global_pool_into(bool max, const View<T>& x, const MutView<T>& out, int ran
   check_defined(x, operation, "x");
   const GlobalPlan global = global_plan(x.shape(), rank, options, operation);
   check_pool_output<T, T>(out, global.out, x, operation, "out", "x");
-  reduce_into<T>(max ? Reduction::Max : Reduction::Mean, x, out, global.reduce);
+  run_global<T>(global, max, x, out);
 }
 
 template <class T>
@@ -145,7 +163,9 @@ Array<T> global_pool(bool max, const View<T>& x, int rank, const GlobalPoolOptio
   const std::string operation = global_name(max, rank);
   check_defined(x, operation, "x");
   const GlobalPlan global = global_plan(x.shape(), rank, options, operation);
-  return reduce(max ? Reduction::Max : Reduction::Mean, x, global.reduce);
+  Array<T> out = Array<T>::empty(global.out);
+  run_global<T>(global, max, x, out);
+  return out;
 }
 
 template <class T>

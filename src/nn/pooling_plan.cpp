@@ -13,8 +13,10 @@ namespace {
 
 /// Elements of x that a thread works on at a time, at least.
 constexpr Index kGrainElements = 32768;
-/// Columns of a line that stay in the first cache.
+/// Elements of a line that stay in the first cache.
 constexpr Index kTileColumns = 4096;
+/// Beyond what a last-level cache holds, results go straight to memory.
+constexpr Index kStreamBytes = Index{32} << 20;
 
 Index ceil_of(Index a, Index b) {
   return a >= 0 ? (a + b - 1) / b : -(-a / b);
@@ -191,16 +193,24 @@ void run_pool(const PoolPlan& plan, kernels::PoolOp op, kernels::PoolFinish fini
   args.width = kernel_axis(width);
   args.y = y;
   args.indices = indices;
+  args.stride = width.stride;
   const Index rows = largest_count(depth) * largest_count(height);
   if (plan.last) {
+    constexpr Index kSize = sizeof(T);
+    args.tile = std::clamp<Index>(kTileColumns / plan.channels, 1, width.out);
+    args.stream = indices == nullptr && (plan.in.size() + plan.out.size()) * kSize > kStreamBytes &&
+                  reinterpret_cast<std::uintptr_t>(y) % 64 == 0 && plan.channels * kSize % 64 == 0;
     const Index work = rows * largest_count(width) * width.out * plan.channels;
     parallel_for(plan.images * depth.out * height.out, std::max<Index>(1, kGrainElements / work),
-                 [&](Index begin, Index end) { kernels::pool_channels(args, begin, end); });
+                 [&](Index begin, Index end) {
+                   const Buffer<T> scratch(args.tile * plan.channels);
+                   kernels::pool_channels(args, begin, end, scratch.data());
+                 });
     return;
   }
   args.kernel = width.kernel;
-  args.stride = width.stride;
   args.before = width.padding.before;
+  args.height_advance = height.stride * args.height_stride;
   const Index reach = (width.kernel - 1) * width.dilation + 1;
   args.tile = width.out;
   if (width.stride > 0) {
@@ -219,6 +229,29 @@ void run_pool(const PoolPlan& plan, kernels::PoolOp op, kernels::PoolFinish fini
                  const Buffer<T> scratch(kernels::pool_lines_scratch(args));
                  kernels::pool_lines(args, begin, end, scratch.data());
                });
+}
+
+template <class T>
+bool run_pool_planes(const PoolPlan& plan, bool max, const View<T>& x, T* y) {
+  constexpr Index kLargest = 4096;
+  const auto& [depth, height, width] = plan.axis;
+  kernels::PoolPlanes<T> args;
+  kernels::PoolArgs<T> strides;
+  set_strides(plan, x, strides);
+  const bool neighbors = (width.in == 1 || strides.width_stride == 1) &&
+                         (height.in == 1 || strides.height_stride == width.in) &&
+                         (depth.in == 1 || strides.depth_stride == height.in * width.in);
+  if (plan.last || !neighbors || plan.in_positions() > kLargest) return false;
+  args.x = x.data();
+  args.y = y;
+  args.max = max;
+  args.channels = plan.channels;
+  args.image_stride = strides.image_stride;
+  args.channel_stride = strides.channel_stride;
+  args.positions = plan.in_positions();
+  parallel_for(plan.images * plan.channels, std::max<Index>(1, kGrainElements / args.positions),
+               [&](Index begin, Index end) { kernels::pool_planes(args, begin, end); });
+  return true;
 }
 
 namespace {
@@ -386,6 +419,7 @@ void check_pool_output(const View<T>& out, const Shape& shape, const View<U>& x,
 #define LAMINA_INSTANTIATE(T)                                                                     \
   template void run_pool(const PoolPlan&, kernels::PoolOp, kernels::PoolFinish, const View<T>&,   \
                          T*, std::int64_t*);                                                      \
+  template bool run_pool_planes(const PoolPlan&, bool, const View<T>&, T*);                       \
   template void run_pool_spread(const PoolPlan&, const T*, T*);                                   \
   template void run_pool_scatter(const PoolPlan&, const T*, const std::int64_t*, T*, Scatter);    \
   template void check_pool_output(const View<T>&, const Shape&, const View<T>&, std::string_view, \

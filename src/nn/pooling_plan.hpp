@@ -84,6 +84,10 @@ template <class T>
 void run_pool(const PoolPlan& plan, kernels::PoolOp op, kernels::PoolFinish finish,
               const View<T>& x, T* y, std::int64_t* indices);
 
+/// y = mean or maximum of whole planes, if they are small and without gaps; false if they are not.
+template <class T>
+[[nodiscard]] bool run_pool_planes(const PoolPlan& plan, bool max, const View<T>& x, T* y);
+
 /// dx = for each element of x the sum of dy / divisor of the windows that hold it; both packed.
 template <class T>
 void run_pool_spread(const PoolPlan& plan, const T* dy, T* dx);

@@ -1,0 +1,155 @@
+// Pooling on the tape: the gradient is what the plain functions say, and what differences say.
+
+#include "lamina/autograd/ops_pooling.hpp"
+
+#include <gtest/gtest.h>
+
+#include "lamina/autograd/gradcheck.hpp"
+#include "support/values.hpp"
+
+namespace lamina {
+namespace {
+
+using testing::values;
+using Vars = std::vector<Var<double>>;
+
+/// Numbers so far apart that no difference quotient changes which is the greatest.
+Array<double> spread_values(const Shape& shape) {
+  Array<double> x = Array<double>::empty(shape);
+  for (Index i = 0; i < x.size(); ++i) {
+    x.data()[i] = 0.1 * static_cast<double>(i * 37 % (x.size() | 1)) - 1.5;
+  }
+  return x;
+}
+
+template <class F>
+void expect_gradient(F&& f, const Array<double>& x) {
+  const auto result = gradcheck([&](const Vars& in) { return f(in[0]); }, {x});
+  EXPECT_TRUE(result) << result;
+}
+
+template <class T>
+class OpsPooling : public ::testing::Test {};
+using Types = ::testing::Types<float, double>;
+TYPED_TEST_SUITE(OpsPooling, Types);
+
+TYPED_TEST(OpsPooling, IsThePlainFunctionAndItsGradient) {
+  using T = TypeParam;
+  const Var<T> x = parameter(values<T>({2, 3, 7, 6}, 1));
+  const nn::Pool2dOptions options{.stride = 2, .padding = 1};
+  const Var<T> y = nn::max_pool2d(x, 3, options);
+  const auto plain = nn::max_pool2d_with_indices(x.value(), 3, options);
+  EXPECT_EQ(y.value(), plain.values);
+  const Array<T> dy = values<T>(y.shape(), 2);
+  y.backward(dy);
+  EXPECT_EQ(x.grad(), nn::max_pool2d_backward(dy, plain.indices, x.shape()));
+
+  const auto with_indices = nn::max_pool2d_with_indices(x, 3, options);
+  EXPECT_EQ(with_indices.indices, plain.indices);
+  x.zero_grad();
+  with_indices.values.backward(dy);
+  EXPECT_EQ(x.grad(), nn::max_pool2d_backward(dy, plain.indices, x.shape()));
+
+  x.zero_grad();
+  const Var<T> mean = nn::avg_pool2d(x, {2, 3}, {1, 2});
+  EXPECT_EQ(mean.value(), nn::avg_pool2d(x.value(), {2, 3}, {1, 2}));
+  const Array<T> dmean = values<T>(mean.shape(), 3);
+  mean.backward(dmean);
+  EXPECT_EQ(x.grad(), nn::avg_pool2d_backward(dmean, x.shape(), {2, 3}, {.stride = {1, 2}}));
+}
+
+TEST(OpsPoolingGradient, WindowsOfOneSize) {
+  for (const DataFormat format : {DataFormat::NCHW, DataFormat::NHWC}) {
+    const Shape shape = format == DataFormat::NCHW ? Shape{2, 2, 7, 6} : Shape{2, 7, 6, 2};
+    const Array<double> x = spread_values(shape);
+    for (nn::Pool2dOptions options :
+         {nn::Pool2dOptions{}, nn::Pool2dOptions{.stride = {2, 1}, .padding = 1},
+          nn::Pool2dOptions{.stride = 2, .ceil_mode = true},
+          nn::Pool2dOptions{.stride = 1, .dilation = {2, 1}},
+          nn::Pool2dOptions{.padding = PaddingMode::same()}}) {
+      options.format = format;
+      expect_gradient([&](const Var<double>& v) { return nn::max_pool2d(v, {3, 2}, options); }, x);
+      for (const double p : {1.0, 2.0, 2.5}) {
+        expect_gradient(
+            [&](const Var<double>& v) {
+              return nn::lp_pool2d(v, p, {3, 2}, options);
+            },
+            testing::values_off_zero<double>(shape, 4));
+      }
+      nn::AvgPool2dOptions mean{.stride = options.stride,
+                                .padding = options.padding,
+                                .dilation = options.dilation,
+                                .ceil_mode = options.ceil_mode,
+                                .format = format};
+      for (const bool include : {false, true}) {
+        mean.count_include_pad = include;
+        expect_gradient([&](const Var<double>& v) { return nn::avg_pool2d(v, {3, 2}, mean); }, x);
+      }
+      mean.divisor = 5;
+      expect_gradient([&](const Var<double>& v) { return nn::avg_pool2d(v, {3, 2}, mean); }, x);
+    }
+  }
+}
+
+TEST(OpsPoolingGradient, OneAndThreeAxesSamplesAndMaps) {
+  const auto one = [](const Var<double>& v) { return nn::max_pool1d(v, 3, {.stride = 2}); };
+  expect_gradient(one, spread_values({2, 3, 9}));
+  expect_gradient(one, spread_values({3, 9}));
+  expect_gradient(one, spread_values({9}));
+  expect_gradient([](const Var<double>& v) { return nn::avg_pool1d(v, 2, 1); },
+                  spread_values({2, 9}));
+  expect_gradient([](const Var<double>& v) { return nn::lp_pool1d(v, 2, 3); },
+                  spread_values({2, 9}));
+  expect_gradient(
+      [](const Var<double>& v) {
+        return nn::max_pool3d(v, {1, 2, 2}, {1, 2, 1});
+      },
+      spread_values({2, 3, 4, 5}));
+  expect_gradient([](const Var<double>& v) { return nn::avg_pool3d(v, 2, {.padding = 1}); },
+                  spread_values({2, 3, 4, 5}));
+  expect_gradient([](const Var<double>& v) { return nn::lp_pool3d(v, 3, 2); },
+                  spread_values({1, 1, 2, 4, 5}));
+}
+
+TEST(OpsPoolingGradient, AdaptiveAndGlobal) {
+  for (const DataFormat format : {DataFormat::NCHW, DataFormat::NHWC}) {
+    const Array<double> x = spread_values({2, 3, 7, 5});
+    for (const PerAxis<2>& extents : {PerAxis<2>{3, 2}, PerAxis<2>{1, 5}, PerAxis<2>{9, 4}}) {
+      expect_gradient(
+          [&](const Var<double>& v) { return nn::adaptive_avg_pool2d(v, extents, format); }, x);
+      expect_gradient(
+          [&](const Var<double>& v) { return nn::adaptive_max_pool2d(v, extents, format); }, x);
+    }
+    for (const bool keep : {false, true}) {
+      const nn::GlobalPoolOptions options{.keep_dims = keep, .format = format};
+      expect_gradient([&](const Var<double>& v) { return nn::global_avg_pool(v, options); }, x);
+      expect_gradient([&](const Var<double>& v) { return nn::global_max_pool2d(v, options); }, x);
+    }
+  }
+  expect_gradient([](const Var<double>& v) { return nn::global_max_pool(v); },
+                  spread_values({4, 5}));
+  expect_gradient([](const Var<double>& v) { return nn::global_avg_pool1d(v); },
+                  spread_values({4, 5}));
+  expect_gradient([](const Var<double>& v) { return nn::global_max_pool3d(v); },
+                  spread_values({2, 2, 3, 2}));
+  expect_gradient([](const Var<double>& v) { return nn::adaptive_avg_pool1d(v, 2); },
+                  spread_values({2, 5}));
+  expect_gradient([](const Var<double>& v) { return nn::adaptive_max_pool3d(v, 2); },
+                  spread_values({2, 3, 4, 5}));
+}
+
+TEST(OpsPoolingGradient, Unpooling) {
+  const Array<double> image = spread_values({2, 3, 6, 4});
+  const auto pooled = nn::max_pool2d_with_indices(image, 2);
+  expect_gradient([&](const Var<double>& v) { return nn::max_unpool2d(v, pooled.indices, 2); },
+                  pooled.values);
+  const auto last = nn::max_pool2d_with_indices(image, 2, {.format = DataFormat::NHWC});
+  expect_gradient(
+      [&](const Var<double>& v) {
+        return nn::max_unpool2d(v, last.indices, 2, {.format = DataFormat::NHWC});
+      },
+      last.values);
+}
+
+}  // namespace
+}  // namespace lamina
