@@ -27,6 +27,7 @@ void define(std::vector<Operation>& table, std::string_view onnx, std::string_vi
 void define_elementwise(std::vector<Operation>& table);
 void define_sums(std::vector<Operation>& table);
 void define_layers(std::vector<Operation>& table);
+void define_pooling(std::vector<Operation>& table);
 void define_recurrent(std::vector<Operation>& table);
 
 }  // namespace lamina::onnx_test

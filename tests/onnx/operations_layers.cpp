@@ -329,6 +329,7 @@ const std::vector<Operation>& operations() {
     define_elementwise(rows);
     define_sums(rows);
     define_layers(rows);
+    define_pooling(rows);
     define_recurrent(rows);
     return rows;
   }();

@@ -55,18 +55,6 @@ void define_position(std::vector<Operation>& table, std::string_view onnx, std::
   });
 }
 
-void define_global_pool(std::vector<Operation>& table, std::string_view onnx, std::string_view name,
-                        nn::Reduction kind) {
-  define(table, onnx, name, Measure::Largest, [kind](auto t, const Call& call) -> Results {
-    const Array<decltype(t)> x = call.in<decltype(t)>(0);
-    nn::ReduceOptions options{.keepdims = true};
-    for (Index axis = 2; axis < x.rank(); ++axis) {
-      options.axes.push_back(axis);
-    }
-    return {result(nn::reduce(kind, x, options))};
-  });
-}
-
 template <class T>
 Array<T> run_gemm(const Call& call) {
   const Array<T> a_file = call.in<T>(0);
@@ -144,8 +132,6 @@ void define_sums(std::vector<Operation>& table) {
          });
   define_position(table, "ArgMax", "argmax", true);
   define_position(table, "ArgMin", "argmin", false);
-  define_global_pool(table, "GlobalAveragePool", "mean", nn::Reduction::Mean);
-  define_global_pool(table, "GlobalMaxPool", "max", nn::Reduction::Max);
 
   define(table, "Softmax", "softmax", Measure::Element, [](auto t, const Call& call) -> Results {
     const Array<decltype(t)> x = call.in<decltype(t)>(0);
