@@ -16,49 +16,35 @@ namespace lamina::kernels::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// to[i] = x[(first + i) * step] for i < count where that lies in the line, zero elsewhere. Writes
-// up to a vector behind the end.
-template <class T>
-HWY_INLINE void CopyPadded(const T* HWY_RESTRICT x, Index extent, Index step, Index first,
-                           Index count, T* HWY_RESTRICT to) {
-  const hn::ScalableTag<T> d;
+// x[first], x[first + 1] ... where they lie in [0, extent), zero elsewhere.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE hn::Vec<D> LoadInside(D d, const T* HWY_RESTRICT x, Index extent, Index first) {
   const Index lanes = static_cast<Index>(hn::Lanes(d));
-  const Index begin = HWY_MIN(HWY_MAX(-first, Index{0}), count);
-  const Index end = HWY_MAX(HWY_MIN(extent - first, count), begin);
-  for (Index i = 0; i < begin; i += lanes) {
-    hn::StoreU(hn::Zero(d), d, to + i);
+  if (first >= 0 && first + lanes <= extent) return hn::LoadU(d, x + first);
+  const Index begin = HWY_MIN(HWY_MAX(-first, Index{0}), lanes);
+  const Index end = HWY_MIN(HWY_MAX(extent - first, begin), lanes);
+#if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
+  const auto mask = hn::AndNot(TailMask(d, begin), TailMask(d, end));
+  return hn::MaskedLoad(mask, d, x + first);
+#else
+  HWY_ALIGN T buffer[hn::MaxLanes(d)] = {};
+  for (Index i = begin; i < end; ++i) {
+    buffer[i] = x[first + i];
   }
-  Index i = begin;
-  if (step == 1) {
-    const T* HWY_RESTRICT from = x + first;
-    for (; i + lanes <= end; i += lanes) {
-      hn::StoreU(hn::LoadU(d, from + i), d, to + i);
-    }
-    if (i < end) {
-      // Zeros behind the line.
-      hn::StoreU(LoadTail(d, from + i, end - i), d, to + i);
-      i += lanes;
-    }
-  } else {
-    for (; i < end; ++i) {
-      to[i] = x[(first + i) * step];
-    }
-  }
-  for (; i < count; i += lanes) {
-    hn::StoreU(hn::Zero(d), d, to + i);
-  }
+  return hn::Load(d, buffer);
+#endif
 }
 
-// The copy of a plane, for the lines of the result [0, rows).
+// The copy of a plane, for the lines of the result [0, rows). Each line is written up to a vector
+// behind its end, where the next one begins.
 template <class T>
 void CopyPlane(const DepthwisePlane<T>& a) {
   const hn::ScalableTag<T> d;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   const Index pitch = a.pitch();
   const Index lines = (a.rows - 1) * a.row_step + a.slot_rows;
-  T* const apart = a.copy + lines * pitch + 64;  // one line before it is taken apart
   for (Index j = 0; j < lines; ++j) {
-    T* const to = a.copy + j * pitch;
+    T* HWY_RESTRICT to = a.copy + j * pitch;
     const Index row = a.low_row + j;
     if (row < 0 || row >= a.rows_in) {
       for (Index i = 0; i < pitch; i += lanes) {
@@ -66,28 +52,26 @@ void CopyPlane(const DepthwisePlane<T>& a) {
       }
       continue;
     }
-    const T* x = a.x + row * a.x_row_stride;
-    if (a.phases == 1) {
-      CopyPadded(x, a.columns_in, a.x_step, a.low_column, a.phase_columns, to);
-      continue;
-    }
-    CopyPadded(x, a.columns_in, a.x_step, a.low_column, pitch, apart);
-    if (a.phases == 2) {
-      for (Index i = 0; i < a.phase_columns; i += lanes) {
-        hn::Vec<decltype(d)> even, odd;
-        hn::LoadInterleaved2(d, apart + 2 * i, even, odd);
-        if (i + lanes <= a.phase_columns) {
-          hn::StoreU(even, d, to + i);
-          hn::StoreU(odd, d, to + a.phase_columns + i);
-        } else {
-          StoreTail(d, even, to + i, a.phase_columns - i);
-          StoreTail(d, odd, to + a.phase_columns + i, a.phase_columns - i);
-        }
+    const T* HWY_RESTRICT x = a.x + row * a.x_row_stride;
+    if (a.x_step == 1 && a.phases == 1) {
+      for (Index i = 0; i < pitch; i += lanes) {
+        hn::StoreU(LoadInside(d, x, a.columns_in, a.low_column + i), d, to + i);
+      }
+    } else if (a.x_step == 1 && a.phases == 2) {
+      T* HWY_RESTRICT odd = to + a.phase_columns;
+      // From the right: where the even ones end the odd ones begin, and are written later.
+      for (Index i = (a.phase_columns - 1) / lanes * lanes; i >= 0; i -= lanes) {
+        const auto v0 = LoadInside(d, x, a.columns_in, a.low_column + 2 * i);
+        const auto v1 = LoadInside(d, x, a.columns_in, a.low_column + 2 * i + lanes);
+        hn::StoreU(hn::ConcatEven(d, v1, v0), d, to + i);
+        hn::StoreU(hn::ConcatOdd(d, v1, v0), d, odd + i);
       }
     } else {
       for (Index r = 0; r < a.phases; ++r) {
         for (Index u = 0; u < a.phase_columns; ++u) {
-          to[r * a.phase_columns + u] = apart[u * a.phases + r];
+          const Index column = a.low_column + a.phases * u + r;
+          to[r * a.phase_columns + u] =
+              column >= 0 && column < a.columns_in ? x[column * a.x_step] : T(0);
         }
       }
     }
@@ -134,36 +118,111 @@ HWY_INLINE void PlaneBlock(const DepthwisePlane<T>& a, const T* HWY_RESTRICT slo
   }
 }
 
-// All columns of kRows lines.
-template <int kRows, class T>
+// The same for a kernel of 3 x 3 taps with neighboring lines: each vector of the copy is loaded
+// once for all lines of the result that see it.
+template <int kStride, int kRows, int kVectors, class T>
+HWY_INLINE void PlaneBlock3x3(const DepthwisePlane<T>& a, const T* HWY_RESTRICT slots,
+                              T* HWY_RESTRICT y, Index last) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  const Index pitch = a.pitch();
+  V acc[kRows][kVectors];
+  const V bias = hn::Set(d, a.bias);
+  HWY_UNROLL(8)
+  for (int r = 0; r < kRows; ++r) {
+    HWY_UNROLL(2)
+    for (int v = 0; v < kVectors; ++v) {
+      acc[r][v] = bias;
+    }
+  }
+  for (int t = 0; t < 3; ++t) {
+    const T* HWY_RESTRICT x = slots + a.offsets[t];
+    const V w[3] = {hn::Set(d, a.weights[t]), hn::Set(d, a.weights[3 + t]),
+                    hn::Set(d, a.weights[6 + t])};
+    HWY_UNROLL(17)
+    for (int i = 0; i < kStride * (kRows - 1) + 3; ++i) {
+      V in[kVectors];
+      HWY_UNROLL(2)
+      for (int v = 0; v < kVectors; ++v) {
+        in[v] = hn::LoadU(d, x + i * pitch + v * lanes);
+      }
+      HWY_UNROLL(3)
+      for (int k = 0; k < 3; ++k) {
+        if (i >= k && (i - k) % kStride == 0 && (i - k) / kStride < kRows) {
+          HWY_UNROLL(2)
+          for (int v = 0; v < kVectors; ++v) {
+            V& sum = acc[(i - k) / kStride][v];
+            sum = hn::MulAdd(w[k], in[v], sum);
+          }
+        }
+      }
+    }
+  }
+  HWY_UNROLL(8)
+  for (int r = 0; r < kRows; ++r) {
+    HWY_UNROLL(2)
+    for (int v = 0; v < kVectors; ++v) {
+      if (v + 1 < kVectors || last == lanes) {
+        hn::StoreU(acc[r][v], d, y + r * a.columns + v * lanes);
+      } else {
+        StoreTail(d, acc[r][v], y + r * a.columns + v * lanes, last);
+      }
+    }
+  }
+}
+
+// All columns of kRows lines; kStride is 0 for other kernels than 3 x 3.
+template <int kStride, int kRows, class T>
 HWY_INLINE void PlaneRows(const DepthwisePlane<T>& a, Index h) {
   const hn::ScalableTag<T> d;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   const Index row_distance = a.row_step * a.pitch();
   const T* slots = a.copy + h * row_distance;
   T* const y = a.y + h * a.columns;
-  Index w = 0;
-  for (; w + 2 * lanes <= a.columns; w += 2 * lanes) {
-    PlaneBlock<kRows, 2>(a, slots + w, row_distance, y + w, lanes);
-  }
-  for (; w < a.columns; w += lanes) {
-    const Index last = HWY_MIN(lanes, a.columns - w);
-    PlaneBlock<kRows, 1>(a, slots + w, row_distance, y + w, last);
+  // Two vectors side by side, the second whole or in part.
+  for (Index w = 0; w < a.columns;) {
+    const Index left = a.columns - w;
+    const Index last = HWY_MIN(left > lanes ? left - lanes : left, lanes);
+    if constexpr (kRows <= 4) {
+      if (left > lanes) {
+        if constexpr (kStride > 0) {
+          PlaneBlock3x3<kStride, kRows, 2>(a, slots + w, y + w, last);
+        } else {
+          PlaneBlock<kRows, 2>(a, slots + w, row_distance, y + w, last);
+        }
+        w += 2 * lanes;
+        continue;
+      }
+    }
+    if constexpr (kStride > 0) {
+      PlaneBlock3x3<kStride, kRows, 1>(a, slots + w, y + w, HWY_MIN(left, lanes));
+    } else {
+      PlaneBlock<kRows, 1>(a, slots + w, row_distance, y + w, HWY_MIN(left, lanes));
+    }
+    w += lanes;
   }
 }
 
-template <class T>
-void DepthwisePlaneRun(const DepthwisePlane<T>& a) {
+template <int kStride, class T>
+void PlaneRun(const DepthwisePlane<T>& a) {
   const Index lanes = static_cast<Index>(hn::Lanes(hn::ScalableTag<T>()));
   CopyPlane(a);
   Index h = 0;
   // A single vector a line needs more lines to keep the multipliers busy.
   if (a.columns <= lanes) {
-    for (; h + 8 <= a.rows; h += 8) PlaneRows<8>(a, h);
+    for (; h + 7 <= a.rows; h += 7) PlaneRows<kStride, 7>(a, h);
   }
-  for (; h + 4 <= a.rows; h += 4) PlaneRows<4>(a, h);
-  for (; h + 2 <= a.rows; h += 2) PlaneRows<2>(a, h);
-  for (; h < a.rows; ++h) PlaneRows<1>(a, h);
+  for (; h + 4 <= a.rows; h += 4) PlaneRows<kStride, 4>(a, h);
+  for (; h + 2 <= a.rows; h += 2) PlaneRows<kStride, 2>(a, h);
+  for (; h < a.rows; ++h) PlaneRows<kStride, 1>(a, h);
+}
+
+template <class T>
+void DepthwisePlaneRun(const DepthwisePlane<T>& a) {
+  if (a.three_by_three && a.row_step == 1) return PlaneRun<1>(a);
+  if (a.three_by_three && a.row_step == 2) return PlaneRun<2>(a);
+  PlaneRun<0>(a);
 }
 
 // Sums of kTaps taps over the whole plane.
@@ -254,6 +313,44 @@ HWY_INLINE void LastBlock(const DepthwiseLastLine<T>& a, Index w) {
   }
 }
 
+// The same where the taps come in threes that see neighboring positions, `next` apart: each vector
+// is loaded once for all positions of the result that see it.
+template <int kStride, int kPositions, class T>
+HWY_INLINE void LastBlock3(const DepthwiseLastLine<T>& a, Index w, Index next) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  for (Index c = 0; c < a.channels; c += lanes) {
+    const V bias = a.bias == nullptr ? hn::Zero(d) : hn::LoadU(d, a.bias + c);
+    V acc[kPositions];
+    HWY_UNROLL(8)
+    for (int i = 0; i < kPositions; ++i) {
+      acc[i] = bias;
+    }
+    for (Index t = 0; t < a.tap_count; t += 3) {
+      const DepthwiseLastTap<T>* HWY_RESTRICT taps = a.taps + t;
+      const V weights[3] = {hn::LoadU(d, taps[0].weights + c), hn::LoadU(d, taps[1].weights + c),
+                            hn::LoadU(d, taps[2].weights + c)};
+      const T* HWY_RESTRICT x = taps[0].x + w * a.step + c;
+      HWY_UNROLL(17)
+      for (int i = 0; i < kStride * (kPositions - 1) + 3; ++i, x += next) {
+        const V in = hn::LoadU(d, x);
+        HWY_UNROLL(3)
+        for (int k = 0; k < 3; ++k) {
+          if (i >= k && (i - k) % kStride == 0 && (i - k) / kStride < kPositions) {
+            V& sum = acc[(i - k) / kStride];
+            sum = hn::MulAdd(weights[k], in, sum);
+          }
+        }
+      }
+    }
+    HWY_UNROLL(8)
+    for (int i = 0; i < kPositions; ++i) {
+      hn::StoreU(acc[i], d, a.y + (w + i) * a.y_step + c);
+    }
+  }
+}
+
 // One position at the edge: only the taps that see it.
 template <class T>
 HWY_INLINE void LastEdge(const DepthwiseLastLine<T>& a, Index w) {
@@ -284,6 +381,22 @@ void DepthwiseLastLineRun(const DepthwiseLastLine<T>& a) {
   }
   Index w = 0;
   for (; w < HWY_MIN(begin, a.positions); ++w) LastEdge(a, w);
+  const Index lanes = static_cast<Index>(hn::Lanes(hn::ScalableTag<T>()));
+  if (a.channels % lanes == 0 && a.tap_count > 0 && a.tap_count % 3 == 0) {
+    const Index next = a.taps[1].x - a.taps[0].x;
+    bool threes = a.step == next || a.step == 2 * next;
+    for (Index t = 0; t < a.tap_count; t += 3) {
+      threes = threes && a.taps[t + 1].x - a.taps[t].x == next &&
+               a.taps[t + 2].x - a.taps[t + 1].x == next;
+    }
+    if (threes && a.step == next) {
+      for (; w + 7 <= end; w += 7) LastBlock3<1, 7>(a, w, next);
+      for (; w + 4 <= end; w += 4) LastBlock3<1, 4>(a, w, next);
+    } else if (threes) {
+      for (; w + 7 <= end; w += 7) LastBlock3<2, 7>(a, w, next);
+      for (; w + 4 <= end; w += 4) LastBlock3<2, 4>(a, w, next);
+    }
+  }
   for (; w + 6 <= end; w += 6) LastBlock<6>(a, w);
   for (; w + 2 <= end; w += 2) LastBlock<2>(a, w);
   for (; w < end; ++w) LastBlock<1>(a, w);

@@ -22,6 +22,7 @@ struct DepthwisePlane {
   const Index* offsets = nullptr;
   const T* weights = nullptr;
   Index taps = 0;
+  bool three_by_three = false;  ///< three times three taps, on lines that follow each other
   T bias = T(0);
   T* y = nullptr;
   Index rows = 0, columns = 0;
@@ -34,8 +35,8 @@ struct DepthwisePlane {
 /// Elements of the copy for `rows` lines of a result.
 template <class T>
 [[nodiscard]] Index depthwise_copy_size(const DepthwisePlane<T>& plane) {
-  // Vectors that begin inside may end behind; a line is taken apart behind the copy.
-  return ((plane.rows - 1) * plane.row_step + plane.slot_rows + 1) * plane.pitch() + 256;
+  // Vectors that begin inside may end behind.
+  return ((plane.rows - 1) * plane.row_step + plane.slot_rows) * plane.pitch() + 64;
 }
 
 void depthwise_plane(const DepthwisePlane<float>& plane);

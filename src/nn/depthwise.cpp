@@ -48,6 +48,7 @@ struct PlaneTaps {
   Index row_step = 1, phases = 1;
   Index slot_rows = 1, phase_columns = 0;
   Index rows = 0, columns = 0;  ///< of the result
+  bool three_by_three = false;
   std::vector<Index> offsets;
 
   /// Position (h, w) sees element (rows_at[t] + row_step * h, columns_at[t] + phases * w) for each
@@ -72,6 +73,9 @@ struct PlaneTaps {
     for (const GatherAxis::Tap& tap : across.taps) {
       phase_columns = std::max(phase_columns, (tap.base - low_column) / phases + columns);
     }
+    three_by_three = down.taps.size() == 3 && across.taps.size() == 3 &&
+                     down.taps[1].base == down.taps[0].base + 1 &&
+                     down.taps[2].base == down.taps[0].base + 2;
     for (const GatherAxis::Tap& row : down.taps) {
       for (const GatherAxis::Tap& column : across.taps) {
         const Index distance = column.base - low_column;
@@ -99,6 +103,7 @@ struct PlaneTaps {
     plane.slot_rows = slot_rows;
     plane.offsets = offsets.data();
     plane.taps = static_cast<Index>(offsets.size());
+    plane.three_by_three = three_by_three;
     plane.rows = rows;
     plane.columns = columns;
     plane.row_step = row_step;
@@ -116,8 +121,12 @@ struct PlaneTaps {
 
 /// Calls body(first, plane) for the bands of a plane whose image lies at x.
 template <class T, class F>
-void for_each_band(const PlaneTaps& taps, kernels::DepthwisePlane<T> plane, const F& body) {
+void for_each_band(const PlaneTaps& taps, kernels::DepthwisePlane<T>& plane, const F& body) {
   const Index band = taps.band<T>();
+  if (taps.rows <= band) {
+    body(0, plane);
+    return;
+  }
   for (Index first = 0; first < taps.rows; first += band) {
     plane.low_row = taps.low_row + first * taps.row_step;
     plane.rows = std::min(band, taps.rows - first);
