@@ -1,5 +1,6 @@
 #include "lamina/nn/conv.hpp"
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,7 @@ Plan make_plan(const Shape& x, const Shape& weight, const ConvOptions<Rank>& opt
   check(options.groups >= 1, ErrorKind::InvalidOperation, operation,
         "groups must be at least 1, got ", options.groups);
   p.groups = options.groups;
+  p.winograd = options.algorithm == ConvAlgorithm::Auto && winograd_allowed();
   if (plan.form == Form::Batch) p.images = x[0];
   if (!map) {
     p.in_channels = x[channel_axis(x, plan.form, options.format)];
@@ -212,7 +214,16 @@ Array<T> backward_weight(const View<T>& dy, const View<T>& x, const Shape& weigh
   return dweight;
 }
 
+std::atomic<bool> winograd_is_allowed{true};
+
 }  // namespace
+
+void set_winograd(bool allowed) {
+  winograd_is_allowed = allowed;
+}
+bool winograd_allowed() {
+  return winograd_is_allowed;
+}
 
 template <class T>
 void conv1d_into(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias, MutArg<T> out,

@@ -1,11 +1,13 @@
 #include "nn/conv_core.hpp"
 
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "lamina/core/parallel.hpp"
 #include "nn/depthwise.hpp"
 #include "nn/implicit_gemm.hpp"
+#include "nn/winograd.hpp"
 
 namespace lamina::nn::detail {
 
@@ -74,6 +76,41 @@ Index position_stride(const ConvImage<T>& image, const std::array<Index, 3>& ext
   return 1;
 }
 
+constexpr std::array<Index, 3> kOnes{1, 1, 1};
+
+/// Winograd's algorithm, in one direction or the other, if it serves this problem. False: nothing
+/// is done.
+template <class T>
+bool try_winograd(const ConvShape& shape, bool gradient, const ConvImage<const T>& x, const T* w,
+                  const T* bias, const ConvImage<T>& y, const GemmFinish<T>& finish) {
+  if constexpr (std::is_same_v<T, float>) {
+    const bool three = shape.kernel == std::array<Index, 3>{1, 3, 3} && shape.in[0] == 1;
+    if (!shape.winograd || !three || shape.groups != 1 || shape.stride != kOnes ||
+        shape.dilation != kOnes || shape.padding[1] > 2 || shape.padding[2] > 2) {
+      return false;
+    }
+    WinogradProblem problem;
+    problem.images = shape.images;
+    problem.gradient = gradient;
+    const auto& from = gradient ? shape.out : shape.in;
+    const auto& to = gradient ? shape.in : shape.out;
+    problem.in_channels = gradient ? shape.out_channels : shape.in_channels;
+    problem.out_channels = gradient ? shape.in_channels : shape.out_channels;
+    problem.in_height = from[1];
+    problem.in_width = from[2];
+    problem.out_height = to[1];
+    problem.out_width = to[2];
+    problem.padding_height = gradient ? 2 - shape.padding[1] : shape.padding[1];
+    problem.padding_width = gradient ? 2 - shape.padding[2] : shape.padding[2];
+    const bool channels_first = x.strides[2] == 1 && x.strides[1] == from[2];
+    const bool channels_last = x.channel_stride == 1 && x.strides[2] == problem.in_channels;
+    return (channels_first || channels_last) && winograd_pays(problem) &&
+           winograd_convolution(problem, x, w, bias, y, finish);
+  } else {
+    return false;
+  }
+}
+
 }  // namespace
 
 template <class T>
@@ -85,6 +122,7 @@ void conv_forward(const ConvShape& shape, const ConvImage<const T>& x, const T* 
     depthwise_forward(shape, x, w, bias, y, finish);
     return;
   }
+  if (try_winograd(shape, false, x, w, bias, y, finish)) return;
   const Gather<T> gather = gather_of(shape, x);
   const Index rows = gather.rows();
   const Index out_group = shape.out_group();
@@ -155,27 +193,35 @@ struct PhaseGradient {
 
     // The kernel's taps of this phase, for each input channel: (C, rows).
     Buffer<T> weights(shape.in_channels * rows);
-    for (Index c = 0; c < shape.in_channels; ++c) {
-      const Index group = c / in_group;
-      for (Index o = 0; o < out_group; ++o) {
-        const T* from = w + ((group * out_group + o) * in_group + c % in_group) * shape.taps();
-        Index t = 0;
-        for (const Index d : axes[0].kernel_taps) {
-          for (const Index h : axes[1].kernel_taps) {
-            for (const Index v : axes[2].kernel_taps) {
-              const Index row = gather.channels_last ? t * out_group + o : o * taps + t;
-              weights.data()[c * rows + row] =
-                  from[(d * shape.kernel[1] + h) * shape.kernel[2] + v];
-              ++t;
-            }
+    const auto copy_taps = [&](Index c, Index o) {
+      const T* from = w + ((c / in_group * out_group + o) * in_group + c % in_group) * shape.taps();
+      T* to = weights.data() + c * rows + (gather.channels_last ? o : o * taps);
+      const Index step = gather.channels_last ? out_group : 1;
+      for (const Index d : axes[0].kernel_taps) {
+        for (const Index h : axes[1].kernel_taps) {
+          for (const Index v : axes[2].kernel_taps) {
+            *to = from[(d * shape.kernel[1] + h) * shape.kernel[2] + v];
+            to += step;
           }
         }
       }
-    }
+    };
+    // A few output channels at a time: each is a stream that is read in order.
+    constexpr Index kStreams = 16;
+    constexpr Index kStretch = 64;
+    parallel_for(shape.in_channels, kStretch,
+                 [&](Index begin, Index end) {
+                   for (Index first = 0; first < out_group; first += kStreams) {
+                     const Index behind = std::min(out_group, first + kStreams);
+                     for (Index c = begin; c < end; ++c) {
+                       for (Index o = first; o < behind; ++o) copy_taps(c, o);
+                     }
+                   }
+                 });
 
     std::array<Index, 3> extents{};
     for (std::size_t a = 0; a < 3; ++a) extents[a] = axes[a].axis.positions;
-    const bool direct = shape.stride == std::array<Index, 3>{1, 1, 1};
+    const bool direct = shape.stride == kOnes;
     const bool last = is_channels_last(dx, shape.in_channels, shape.in_positions());
     const auto product = [&](Index i) {
       const Index group = i % shape.groups;
@@ -230,7 +276,10 @@ template <class T>
 void conv_input_gradient(const ConvShape& shape, const ConvImage<const T>& dy, const T* w,
                          const T* bias, const ConvImage<T>& dx, const GemmFinish<T>& finish) {
   if (shape.images * shape.in_channels * shape.in_positions() == 0) return;
-  if (depthwise_input_gradient(shape, dy, w, bias, dx, finish)) return;
+  if (depthwise_input_gradient(shape, dy, w, bias, dx, finish) ||
+      try_winograd(shape, true, dy, w, bias, dx, finish)) {
+    return;
+  }
   const PhaseGradient<T> gradient{shape, dy, w, bias, dx, finish};
   for (Index d = 0; d < shape.stride[0]; ++d) {
     for (Index h = 0; h < shape.stride[1]; ++h) {

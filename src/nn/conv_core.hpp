@@ -23,6 +23,7 @@ struct ConvShape {
   Index in_channels = 1, out_channels = 1, groups = 1;
   std::array<Index, 3> in{1, 1, 1}, out{1, 1, 1}, kernel{1, 1, 1};
   std::array<Index, 3> stride{1, 1, 1}, dilation{1, 1, 1}, padding{0, 0, 0};  // padding: before
+  bool winograd = false;  ///< Winograd's algorithm may be used
 
   [[nodiscard]] Index in_group() const { return in_channels / groups; }
   [[nodiscard]] Index out_group() const { return out_channels / groups; }

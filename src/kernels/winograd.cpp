@@ -1,0 +1,276 @@
+#include "kernels/winograd.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/winograd.cpp"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+#include "kernels/gemm_pack-inl.hpp"
+#include "kernels/tail-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::kernels::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// B^T times a column of six.
+template <class D, class V>
+HWY_INLINE void TransformSix(D d, const V* in, V* out) {
+  const V two = hn::Set(d, 2.0f);
+  const V four = hn::Set(d, 4.0f);
+  const V five = hn::Set(d, 5.0f);
+  const V a = hn::NegMulAdd(four, in[2], in[4]);  // x4 - 4 x2
+  const V b = hn::NegMulAdd(four, in[1], in[3]);  // x3 - 4 x1
+  const V c = hn::Sub(in[4], in[2]);
+  const V e = hn::Mul(two, hn::Sub(in[3], in[1]));
+  out[0] = hn::MulAdd(four, in[0], hn::NegMulAdd(five, in[2], in[4]));
+  out[1] = hn::Add(a, b);
+  out[2] = hn::Sub(a, b);
+  out[3] = hn::Add(c, e);
+  out[4] = hn::Sub(c, e);
+  out[5] = hn::MulAdd(four, in[1], hn::NegMulAdd(five, in[3], in[5]));
+}
+
+void InputF32(const WinogradInput<float>& a) {
+  const hn::ScalableTag<float> d;
+  using V = hn::Vec<decltype(d)>;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  for (Index t = 0; t < a.tiles; ++t) {
+    for (Index c = 0; c < a.channels; c += lanes) {
+      const Index first = 4 * t * a.channels + c;
+      V half[6][6];  // [j][i]
+      HWY_UNROLL(6)
+      for (int j = 0; j < 6; ++j) {
+        V in[6];
+        HWY_UNROLL(6)
+        for (int i = 0; i < 6; ++i) {
+          in[i] = hn::LoadU(d, a.rows[static_cast<size_t>(i)] + first + j * a.channels);
+        }
+        TransformSix(d, in, half[j]);
+      }
+      float* HWY_RESTRICT out = a.out + t * a.channels + c;
+      HWY_UNROLL(6)
+      for (int i = 0; i < 6; ++i) {
+        V in[6];
+        V result[6];
+        HWY_UNROLL(6)
+        for (int j = 0; j < 6; ++j) {
+          in[j] = half[j][i];
+        }
+        TransformSix(d, in, result);
+        HWY_UNROLL(6)
+        for (int j = 0; j < 6; ++j) {
+          hn::StoreU(result[j], d, out);
+          out += a.out_stride;
+        }
+      }
+    }
+  }
+}
+
+// A^T times a column of six.
+template <class D, class V>
+HWY_INLINE void TransformFour(D d, const V* in, V* out) {
+  const V two = hn::Set(d, 2.0f);
+  const V four = hn::Set(d, 4.0f);
+  const V eight = hn::Set(d, 8.0f);
+  const V sum1 = hn::Add(in[1], in[2]);
+  const V sum2 = hn::Add(in[3], in[4]);
+  const V difference1 = hn::Sub(in[1], in[2]);
+  const V difference2 = hn::Sub(in[3], in[4]);
+  out[0] = hn::Add(hn::Add(in[0], sum1), sum2);
+  out[1] = hn::MulAdd(two, difference2, difference1);
+  out[2] = hn::MulAdd(four, sum2, sum1);
+  out[3] = hn::Add(hn::MulAdd(eight, difference2, difference1), in[5]);
+}
+
+void OutputF32(const WinogradOutput<float>& a) {
+  const hn::ScalableTag<float> d;
+  using V = hn::Vec<decltype(d)>;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  for (Index t = 0; t < a.tiles; ++t) {
+    for (Index c = 0; c < a.channels; c += lanes) {
+      const float* HWY_RESTRICT from = a.products + t * a.channels + c;
+      V half[6][4];  // [i][column of the result]
+      HWY_UNROLL(6)
+      for (int i = 0; i < 6; ++i) {
+        V in[6];
+        HWY_UNROLL(6)
+        for (int j = 0; j < 6; ++j) {
+          in[j] = hn::LoadU(d, from);
+          from += a.stride;
+        }
+        TransformFour(d, in, half[i]);
+      }
+      const V bias = a.bias == nullptr ? hn::Zero(d) : hn::LoadU(d, a.bias + c);
+      const Index first = 4 * t * a.channels + c;
+      HWY_UNROLL(4)
+      for (int j = 0; j < 4; ++j) {
+        V in[6];
+        V result[4];
+        HWY_UNROLL(6)
+        for (int i = 0; i < 6; ++i) {
+          in[i] = half[i][j];
+        }
+        TransformFour(d, in, result);
+        HWY_UNROLL(4)
+        for (int i = 0; i < 4; ++i) {
+          hn::StoreU(hn::Add(result[i], bias), d,
+                     a.rows[static_cast<size_t>(i)] + first + j * a.channels);
+        }
+      }
+    }
+  }
+}
+
+// G times a column of three.
+template <class D, class V>
+HWY_INLINE void TransformThree(D d, const V* in, V* out) {
+  const V sixth = hn::Set(d, 1.0f / 6);
+  const V twelfth = hn::Set(d, 1.0f / 12);
+  const V twenty_fourth = hn::Set(d, 1.0f / 24);
+  const V outer = hn::Mul(sixth, hn::Add(in[0], in[2]));
+  const V middle = hn::Mul(sixth, in[1]);
+  const V small = hn::MulAdd(twenty_fourth, in[0], hn::Mul(sixth, in[2]));
+  const V half = hn::Mul(twelfth, in[1]);
+  out[0] = hn::Mul(hn::Set(d, 0.25f), in[0]);
+  out[1] = hn::Neg(hn::Add(outer, middle));
+  out[2] = hn::Sub(middle, outer);
+  out[3] = hn::Add(small, half);
+  out[4] = hn::Sub(small, half);
+  out[5] = in[2];
+}
+
+void WeightsF32(const WinogradWeights<float>& a) {
+  const hn::ScalableTag<float> d;
+  using V = hn::Vec<decltype(d)>;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  for (Index o = 0; o < a.channels; o += lanes) {
+    V half[3][6];  // [s][point]
+    for (int s = 0; s < 3; ++s) {
+      V in[3];
+      for (int r = 0; r < 3; ++r) {
+        const Index tap = a.flipped ? 8 - 3 * r - s : 3 * r + s;
+        in[r] = hn::LoadU(d, a.weights + tap * a.channels + o);
+      }
+      TransformThree(d, in, half[s]);
+    }
+    for (int i = 0; i < 6; ++i) {
+      const V in[3] = {half[0][i], half[1][i], half[2][i]};
+      V result[6];
+      TransformThree(d, in, result);
+      for (int j = 0; j < 6; ++j) {
+        hn::StoreU(result[j], d, a.out + (6 * i + j) * a.out_stride + o);
+      }
+    }
+  }
+}
+
+void TransposeLinesF32(const float* HWY_RESTRICT from, Index from_stride, Index lines, Index count,
+                       float* HWY_RESTRICT to, Index to_stride) {
+  const hn::ScalableTag<float> d;
+  constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(d));
+  const float* pointers[kLanes];
+  for (Index i = 0; i < lines; i += kLanes) {
+    for (Index k = 0; k < kLanes; ++k) pointers[k] = from + (i + k) * from_stride;
+    if (count >= kLanes) {
+      // The last square overlaps the one before it.
+      for (Index j = 0; j < count; j += kLanes) {
+        const Index at = HWY_MIN(j, count - kLanes);
+        TransposeSquare(d, pointers, at, to + at * to_stride + i, to_stride);
+      }
+    } else {
+      HWY_ALIGN float whole[kLanes * kLanes];
+      HWY_ALIGN float turned[kLanes * kLanes];
+      for (Index k = 0; k < kLanes; ++k) {
+        hn::Store(LoadTail(d, pointers[k], count), d, whole + k * kLanes);
+        pointers[k] = whole + k * kLanes;
+      }
+      TransposeSquare(d, pointers, 0, turned, kLanes);
+      for (Index j = 0; j < count; ++j) {
+        hn::StoreU(hn::Load(d, turned + j * kLanes), d, to + j * to_stride + i);
+      }
+    }
+  }
+}
+
+void TransposeBackF32(const float* HWY_RESTRICT from, Index from_stride, Index lines, Index count,
+                      float* HWY_RESTRICT to, Index to_stride) {
+  const hn::ScalableTag<float> d;
+  constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(d));
+  const float* pointers[kLanes];
+  for (Index j = 0; j < count; j += kLanes) {
+    const Index at = count >= kLanes ? HWY_MIN(j, count - kLanes) : 0;
+    for (Index k = 0; k < kLanes; ++k) {
+      pointers[k] = from + HWY_MIN(at + k, count - 1) * from_stride;
+    }
+    for (Index i = 0; i < lines; i += kLanes) {
+      if (count >= kLanes) {
+        TransposeSquare(d, pointers, i, to + i * to_stride + at, to_stride);
+      } else {
+        HWY_ALIGN float turned[kLanes * kLanes];
+        TransposeSquare(d, pointers, i, turned, kLanes);
+        for (Index k = 0; k < kLanes; ++k) {
+          StoreTail(d, hn::Load(d, turned + k * kLanes), to + (i + k) * to_stride, count);
+        }
+      }
+    }
+  }
+}
+
+bool AllWithinF32(const float* HWY_RESTRICT x, Index n, float limit) {
+  const hn::ScalableTag<float> d;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  const auto most = hn::Set(d, limit);
+  Index i = 0;
+  // Not (|x| <= limit) is also true of what is not a number.
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    const auto m0 = hn::Le(hn::Abs(hn::LoadU(d, x + i)), most);
+    const auto m1 = hn::Le(hn::Abs(hn::LoadU(d, x + i + lanes)), most);
+    const auto m2 = hn::Le(hn::Abs(hn::LoadU(d, x + i + 2 * lanes)), most);
+    const auto m3 = hn::Le(hn::Abs(hn::LoadU(d, x + i + 3 * lanes)), most);
+    if (!hn::AllTrue(d, hn::And(hn::And(m0, m1), hn::And(m2, m3)))) return false;
+  }
+  for (; i < n; i += lanes) {
+    const auto v = LoadTail(d, x + i, HWY_MIN(lanes, n - i));
+    if (!hn::AllTrue(d, hn::Le(hn::Abs(v), most))) return false;
+  }
+  return true;
+}
+
+}  // namespace lamina::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace lamina::kernels {
+
+HWY_EXPORT(InputF32);
+HWY_EXPORT(OutputF32);
+HWY_EXPORT(WeightsF32);
+HWY_EXPORT(TransposeLinesF32);
+HWY_EXPORT(TransposeBackF32);
+HWY_EXPORT(AllWithinF32);
+
+void winograd_input(const WinogradInput<float>& input) {
+  HWY_DYNAMIC_DISPATCH(InputF32)(input);
+}
+void winograd_output(const WinogradOutput<float>& output) {
+  HWY_DYNAMIC_DISPATCH(OutputF32)(output);
+}
+void winograd_weights(const WinogradWeights<float>& weights) {
+  HWY_DYNAMIC_DISPATCH(WeightsF32)(weights);
+}
+void transpose_lines(const float* from, Index from_stride, Index lines, Index count, float* to,
+                     Index to_stride) {
+  HWY_DYNAMIC_DISPATCH(TransposeLinesF32)(from, from_stride, lines, count, to, to_stride);
+}
+void transpose_back(const float* from, Index from_stride, Index lines, Index count, float* to,
+                    Index to_stride) {
+  HWY_DYNAMIC_DISPATCH(TransposeBackF32)(from, from_stride, lines, count, to, to_stride);
+}
+bool all_within(const float* x, Index n, float limit) {
+  return HWY_DYNAMIC_DISPATCH(AllWithinF32)(x, n, limit);
+}
+
+}  // namespace lamina::kernels
+#endif  // HWY_ONCE

@@ -1,0 +1,63 @@
+#pragma once
+
+// Winograd's minimal filtering F(4 x 4, 3 x 3): 36 products for 16 elements of the result instead
+// of 144 (Winograd 1980; Lavin and Gray 2015, interpolation points 0, 1, -1, 2, -2). Channels are
+// adjacent everywhere, and their number is a multiple of a vector's lanes.
+
+#include <array>
+
+#include "lamina/core/index.hpp"
+
+namespace lamina::kernels {
+
+inline constexpr Index kWinogradTile = 4;       ///< extent of the result of a tile
+inline constexpr Index kWinogradPoints = 36;    ///< products of a tile
+inline constexpr Index kWinogradChannels = 16;  ///< channels come in multiples of this
+
+/// out[k][tile][c] = (B^T d B)[k] for the 6 x 6 elements d of each tile of a row of tiles: element
+/// (i, j) of tile t is rows[i][(4 t + j) * channels + c].
+template <class T>
+struct WinogradInput {
+  std::array<const T*, 6> rows{};
+  Index tiles = 0, channels = 0;
+  T* out = nullptr;
+  Index out_stride = 0;  ///< from k to k + 1
+};
+void winograd_input(const WinogradInput<float>& input);
+
+/// rows[i][(4 t + j) * channels + c] = (A^T m A)(i, j) + bias[c] for the 36 products m of each
+/// tile.
+template <class T>
+struct WinogradOutput {
+  const T* products = nullptr;
+  Index stride = 0;  ///< from k to k + 1
+  Index tiles = 0, channels = 0;
+  const T* bias = nullptr;  ///< nullptr: zero
+  std::array<T*, 4> rows{};
+};
+void winograd_output(const WinogradOutput<float>& output);
+
+/// out[k][o] = (G g G^T)[k], g(r, s) of o being weights[(3 r + s) * channels + o], or with
+/// `flipped` weights[(8 - 3 r - s) * channels + o].
+template <class T>
+struct WinogradWeights {
+  const T* weights = nullptr;
+  Index channels = 0;
+  bool flipped = false;
+  T* out = nullptr;
+  Index out_stride = 0;  ///< from k to k + 1
+};
+void winograd_weights(const WinogradWeights<float>& weights);
+
+/// to[j * to_stride + i] = from[i * from_stride + j] for i < lines, j < count; lines is a multiple
+/// of kWinogradChannels. Reads and writes nothing else.
+void transpose_lines(const float* from, Index from_stride, Index lines, Index count, float* to,
+                     Index to_stride);
+/// The other way: count lines of `lines` elements each become `lines` lines of count elements.
+void transpose_back(const float* from, Index from_stride, Index lines, Index count, float* to,
+                    Index to_stride);
+
+/// True if all elements are numbers with |x| <= limit.
+[[nodiscard]] bool all_within(const float* x, Index n, float limit);
+
+}  // namespace lamina::kernels

@@ -1,0 +1,264 @@
+#include "nn/winograd.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "kernels/winograd.hpp"
+#include "lamina/core/parallel.hpp"
+
+namespace lamina::nn::detail {
+
+namespace {
+
+using kernels::kWinogradChannels;
+using kernels::kWinogradPoints;
+using kernels::kWinogradTile;
+
+// Tiles whose products are computed together: what is transformed should stay in the L2, while the
+// 36 matrix products want some rows.
+constexpr Index kTiles = 56;
+// Of many channels the products outweigh what leaves the L2.
+constexpr Index kManyTiles = 112;
+constexpr Index kManyChannels = 128;
+// Least channels, and tiles of all images: transforming the weights must pay.
+constexpr Index kLeastChannels = 64;
+constexpr Index kLeastTiles = 24;
+// Elements and weights above this might overflow in a transform.
+constexpr float kLargest = 1e14F;
+// Elements between the matrices of two points: without them the 36 would share a set of the L1.
+constexpr Index kSpread = 16;
+// Blocks from which on each is one thread's.
+constexpr Index kManyBlocks = 2;
+
+struct Tiling {
+  Index rows, columns;  ///< tiles of an image
+  Index all_rows;       ///< rows of tiles of all images
+  Index block_rows;     ///< rows of tiles in a block
+
+  explicit Tiling(const WinogradProblem& p)
+      : rows(ceil_div(p.out_height, kWinogradTile)),
+        columns(ceil_div(p.out_width, kWinogradTile)),
+        all_rows(p.images * rows) {
+    const Index wanted =
+        std::min(p.in_channels, p.out_channels) >= kManyChannels ? kManyTiles : kTiles;
+    block_rows = std::clamp<Index>(wanted / columns, 1, all_rows);
+    // Blocks of equal size.
+    block_rows = ceil_div(all_rows, ceil_div(all_rows, block_rows));
+  }
+  [[nodiscard]] Index blocks() const { return ceil_div(all_rows, block_rows); }
+  [[nodiscard]] Index block_tiles() const { return block_rows * columns; }
+  /// Columns of the input that a row of tiles sees.
+  [[nodiscard]] Index input_columns() const { return kWinogradTile * columns + 2; }
+};
+
+struct Workspace {
+  Index transformed, products;  ///< from one point to the next
+  Index input_row, output_row;
+
+  Workspace(const WinogradProblem& p, const Tiling& tiling)
+      : transformed(tiling.block_tiles() * p.in_channels + kSpread),
+        products(tiling.block_tiles() * p.out_channels + kSpread),
+        input_row(tiling.input_columns() * p.in_channels),
+        output_row(kWinogradTile * tiling.columns * p.out_channels) {}
+  [[nodiscard]] Index size() const {
+    return kWinogradPoints * (transformed + products) + 6 * input_row + kWinogradTile * output_row;
+  }
+};
+
+bool finite(const WinogradProblem& p, const ConvImage<const float>& x) {
+  const bool last = x.channel_stride == 1;
+  for (Index n = 0; n < p.images; ++n) {
+    const float* image = x.data + n * x.image_stride;
+    const Index lines = last ? p.in_height : p.in_channels;
+    const Index distance = last ? x.strides[1] : x.channel_stride;
+    const Index length = p.in_width * (last ? p.in_channels : p.in_height);
+    for (Index i = 0; i < lines; ++i) {
+      if (!kernels::all_within(image + i * distance, length, kLargest)) return false;
+    }
+  }
+  return true;
+}
+
+/// From the transformed weights of one point to those of the next.
+Index weights_size(const WinogradProblem& p) {
+  return p.in_channels * p.out_channels + kSpread;
+}
+
+/// The transformed weights: kWinogradPoints matrices (in_channels, out_channels).
+Buffer<float> transform_weights(const WinogradProblem& p, const float* weights) {
+  const Index size = weights_size(p);
+  Buffer<float> transformed(kWinogradPoints * size);
+  const Index grain = std::max<Index>(1, 4096 / p.out_channels);
+  parallel_for(p.in_channels, grain, [&](Index begin, Index end) {
+    Buffer<float> taps((end - begin) * 9 * p.out_channels);
+    if (!p.gradient) {
+      // (out, in, 9) to (in, 9, out).
+      kernels::transpose_lines(weights + begin * 9, p.in_channels * 9, p.out_channels,
+                               (end - begin) * 9, taps.data(), p.out_channels);
+    } else {
+      // (in, out, 9) to (in, 9, out).
+      for (Index c = begin; c < end; ++c) {
+        float* const to = taps.data() + (c - begin) * 9 * p.out_channels;
+        const float* const from = weights + c * p.out_channels * 9;
+        for (Index o = 0; o < p.out_channels; ++o) {
+          for (Index t = 0; t < 9; ++t) to[t * p.out_channels + o] = from[o * 9 + t];
+        }
+      }
+    }
+    for (Index c = begin; c < end; ++c) {
+      kernels::winograd_weights({taps.data() + (c - begin) * 9 * p.out_channels, p.out_channels,
+                                 p.gradient, transformed.data() + c * p.out_channels, size});
+    }
+  });
+  return transformed;
+}
+
+class Convolution {
+ public:
+  Convolution(const WinogradProblem& problem, const ConvImage<const float>& x, const float* weights,
+              const float* bias, const ConvImage<float>& y, const GemmFinish<float>& finish)
+      : p_(problem), x_(x), weights_(weights), bias_(bias), y_(y), finish_(finish), tiling_(p_) {}
+
+  void run() {
+    if (tiling_.blocks() >= kManyBlocks) {
+      parallel_for(tiling_.blocks(), 1, [&](Index begin, Index end) {
+        for (Index block = begin; block < end; ++block) run_block(block);
+      });
+    } else {
+      for (Index block = 0; block < tiling_.blocks(); ++block) run_block(block);
+    }
+  }
+
+ private:
+  void run_block(Index block) const {
+    const Index first = block * tiling_.block_rows;
+    const Index rows = std::min(tiling_.block_rows, tiling_.all_rows - first);
+    const Index tiles = rows * tiling_.columns;
+    const Workspace size(p_, tiling_);
+    Buffer<float> workspace(size.size());
+    float* const transformed = workspace.data();
+    float* const products = transformed + kWinogradPoints * size.transformed;
+    float* const input_rows = products + kWinogradPoints * size.products;
+    float* const output_rows = input_rows + 6 * size.input_row;
+
+    std::array<float*, 6> lines{};
+    for (std::size_t i = 0; i < 6; ++i) {
+      lines[i] = input_rows + static_cast<Index>(i) * size.input_row;
+    }
+    for (Index r = 0; r < rows; ++r) {
+      const Index tile_row = (first + r) % tiling_.rows;
+      // Two lines are those of the row of tiles above.
+      const bool follows = r > 0 && tile_row > 0;
+      if (follows) std::rotate(lines.begin(), lines.begin() + 4, lines.end());
+      for (std::size_t i = follows ? 2 : 0; i < 6; ++i) {
+        read_line((first + r) / tiling_.rows,
+                  tile_row * kWinogradTile + static_cast<Index>(i) - p_.padding_height, lines[i]);
+      }
+      kernels::WinogradInput<float> input;
+      std::copy(lines.begin(), lines.end(), input.rows.begin());
+      input.tiles = tiling_.columns;
+      input.channels = p_.in_channels;
+      input.out = transformed + r * tiling_.columns * p_.in_channels;
+      input.out_stride = size.transformed;
+      kernels::winograd_input(input);
+    }
+    parallel_for(kWinogradPoints, 1, [&](Index begin, Index end) {
+      for (Index k = begin; k < end; ++k) {
+        const MatrixRef<float> a{transformed + k * size.transformed, tiles, p_.in_channels,
+                                 p_.in_channels, 1};
+        const MatrixRef<float> b{weights_ + k * weights_size(p_), p_.in_channels, p_.out_channels,
+                                 p_.out_channels, 1};
+        gemm<float>(a, b, products + k * size.products, p_.out_channels, 1);
+      }
+    });
+    for (Index r = 0; r < rows; ++r) {
+      kernels::WinogradOutput<float> output;
+      output.products = products + r * tiling_.columns * p_.out_channels;
+      output.stride = size.products;
+      output.tiles = tiling_.columns;
+      output.channels = p_.out_channels;
+      output.bias = bias_;
+      for (std::size_t i = 0; i < 4; ++i) {
+        output.rows[i] = output_rows + static_cast<Index>(i) * size.output_row;
+      }
+      kernels::winograd_output(output);
+      const Index top = (first + r) % tiling_.rows * kWinogradTile;
+      for (Index i = 0; i < std::min(kWinogradTile, p_.out_height - top); ++i) {
+        write_line((first + r) / tiling_.rows, top + i, output_rows + i * size.output_row);
+      }
+    }
+  }
+
+  /// Line `row` of an image with its padding, channels adjacent.
+  void read_line(Index image, Index row, float* to) const {
+    const Index columns = tiling_.input_columns();
+    const Index channels = p_.in_channels;
+    if (row < 0 || row >= p_.in_height) {
+      std::fill_n(to, columns * channels, 0.0F);
+      return;
+    }
+    const float* from = x_.data + image * x_.image_stride + row * x_.strides[1];
+    const Index before = p_.padding_width;
+    const Index inside = std::min(p_.in_width, columns - before);
+    std::fill_n(to, before * channels, 0.0F);
+    if (x_.channel_stride == 1) {
+      std::copy_n(from, inside * channels, to + before * channels);
+    } else {
+      kernels::transpose_lines(from, x_.channel_stride, channels, inside, to + before * channels,
+                               channels);
+    }
+    std::fill(to + (before + inside) * channels, to + columns * channels, 0.0F);
+  }
+
+  void write_line(Index image, Index row, float* from) const {
+    float* const to = y_.data + image * y_.image_stride + row * y_.strides[1];
+    if (finish_.function != nullptr) {
+      finish_.function(from, p_.out_width * p_.out_channels, finish_.params);
+    }
+    if (y_.channel_stride == 1) {
+      std::copy_n(from, p_.out_width * p_.out_channels, to);
+    } else {
+      kernels::transpose_back(from, p_.out_channels, p_.out_channels, p_.out_width, to,
+                              y_.channel_stride);
+    }
+  }
+
+  const WinogradProblem& p_;
+  const ConvImage<const float>& x_;
+  const float* weights_;
+  const float* bias_;
+  const ConvImage<float>& y_;
+  const GemmFinish<float>& finish_;
+  Tiling tiling_;
+};
+
+}  // namespace
+
+bool winograd_pays(const WinogradProblem& p) {
+  const Tiling tiling(p);
+  return p.in_channels >= kLeastChannels && p.out_channels >= kLeastChannels &&
+         p.in_channels % kWinogradChannels == 0 && p.out_channels % kWinogradChannels == 0 &&
+         p.out_height > kWinogradTile && p.out_width > kWinogradTile &&
+         tiling.all_rows * tiling.columns >= kLeastTiles;
+}
+
+Index winograd_bytes(const WinogradProblem& p, Index threads) {
+  const Tiling tiling(p);
+  const Index at_once = tiling.blocks() >= kManyBlocks ? std::min(threads, tiling.blocks()) : 1;
+  return (kWinogradPoints * weights_size(p) + at_once * Workspace(p, tiling).size()) *
+         static_cast<Index>(sizeof(float));
+}
+
+bool winograd_convolution(const WinogradProblem& problem, const ConvImage<const float>& x,
+                          const float* weights, const float* bias, const ConvImage<float>& y,
+                          const GemmFinish<float>& finish) {
+  if (!finite(problem, x) ||
+      !kernels::all_within(weights, problem.in_channels * problem.out_channels * 9, kLargest)) {
+    return false;
+  }
+  const Buffer<float> transformed = transform_weights(problem, weights);
+  Convolution(problem, x, transformed.data(), bias, y, finish).run();
+  return true;
+}
+
+}  // namespace lamina::nn::detail

@@ -1,0 +1,29 @@
+#pragma once
+
+#include "nn/conv_core.hpp"
+
+namespace lamina::nn::detail {
+
+/// A 3 x 3 convolution with stride 1 of images: what both directions of one have in common.
+struct WinogradProblem {
+  Index images = 1;
+  Index in_channels = 1, out_channels = 1;
+  Index in_height = 1, in_width = 1, out_height = 1, out_width = 1;
+  Index padding_height = 0, padding_width = 0;  ///< before; less than 3
+  bool gradient = false;  ///< of the input: x is dy, and the weights (in, out, 9) are turned over
+};
+
+/// True where Winograd's algorithm is expected to be faster than the direct product.
+[[nodiscard]] bool winograd_pays(const WinogradProblem& problem);
+
+/// The bytes of its workspace: the transformed weights, and the tiles of `threads` threads.
+[[nodiscard]] Index winograd_bytes(const WinogradProblem& problem, Index threads);
+
+/// y = finish(bias + weights * x), or false, and nothing written, where an element of x or a weight
+/// is not finite or so large that a transform could overflow.
+[[nodiscard]] bool winograd_convolution(const WinogradProblem& problem,
+                                        const ConvImage<const float>& x, const float* weights,
+                                        const float* bias, const ConvImage<float>& y,
+                                        const GemmFinish<float>& finish);
+
+}  // namespace lamina::nn::detail

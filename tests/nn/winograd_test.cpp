@@ -1,0 +1,181 @@
+// Winograd's algorithm against the definition, against the direct sum, and where it must not be
+// used.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "lamina/core/random.hpp"
+#include "lamina/nn/conv.hpp"
+#include "support/expect.hpp"
+
+namespace lamina {
+namespace {
+
+using nn::Conv2dOptions;
+using nn::ConvAlgorithm;
+
+struct Case {
+  Index images, in_channels, out_channels, height, width;
+  PaddingMode padding;
+};
+// Tiles that end with the image and beyond it, one and several blocks, widths below a vector.
+const Case kCases[] = {
+    {6, 64, 64, 8, 8, 1},    {3, 80, 64, 9, 23, PaddingMode::asymmetric({0, 1}, {2, 0})},
+    {4, 64, 96, 14, 7, {}},  {1, 64, 64, 41, 37, 1},
+    {2, 128, 64, 12, 21, 2},
+};
+
+Array<float> in_format(const Array<float>& x, DataFormat format) {
+  return format == DataFormat::NCHW ? x.copy() : x.permute({0, 2, 3, 1}).copy();
+}
+
+/// Some elements of the exact result, and how far they are off.
+double worst_error(const Case& c, const Array<float>& x, const Array<float>& w,
+                   const Array<float>& y) {
+  const auto before = [&](int axis, Index extent) {
+    return c.padding.resolve(axis, extent, 3, 1, 1, "test").before;
+  };
+  const Index top = before(0, c.height);
+  const Index left = before(1, c.width);
+  double worst = 0;
+  for (Index i = 0; i < y.size(); i += 17) {
+    const Index v = i % y.shape()[3];
+    const Index h = i / y.shape()[3] % y.shape()[2];
+    const Index o = i / (y.shape()[3] * y.shape()[2]) % c.out_channels;
+    const Index n = i / (y.shape()[3] * y.shape()[2] * c.out_channels);
+    double sum = 0;
+    for (Index k = 0; k < c.in_channels; ++k) {
+      for (Index r = 0; r < 3; ++r) {
+        for (Index s = 0; s < 3; ++s) {
+          const Index iy = h + r - top;
+          const Index ix = v + s - left;
+          if (iy < 0 || ix < 0 || iy >= c.height || ix >= c.width) continue;
+          sum += static_cast<double>(x(n, k, iy, ix)) * static_cast<double>(w(o, k, r, s));
+        }
+      }
+    }
+    worst = std::max(worst, std::abs(static_cast<double>(y.data()[i]) - sum));
+  }
+  return worst;
+}
+
+double largest(const Array<float>& x) {
+  double most = 0;
+  for (const float v : x) most = std::max(most, std::abs(static_cast<double>(v)));
+  return most;
+}
+
+TEST(Winograd, ErrorIsBelowTheStatedBound) {
+  Generator generator(3);
+  for (const Case& c : kCases) {
+    const Array<float> x =
+        random_normal<float>({c.images, c.in_channels, c.height, c.width}, generator);
+    const Array<float> w = random_normal<float>({c.out_channels, c.in_channels, 3, 3}, generator);
+    const double unit = static_cast<double>(std::numeric_limits<float>::epsilon()) *
+                        std::sqrt(9.0 * static_cast<double>(c.in_channels)) * largest(x) *
+                        largest(w);
+    test::for_each_target([&] {
+      for (const DataFormat format : {DataFormat::NCHW, DataFormat::NHWC}) {
+        const Array<float> y =
+            nn::conv2d(in_format(x, format), w, {.padding = c.padding, .format = format});
+        const Array<float> first =
+            format == DataFormat::NCHW ? y.copy() : y.permute({0, 3, 1, 2}).copy();
+        EXPECT_LT(worst_error(c, x, w, first), 64 * unit);
+        EXPECT_GT(worst_error(c, x, w, first), 0);
+      }
+    });
+  }
+}
+
+TEST(Winograd, GradientBiasAndActivationAreThoseOfTheDirectSum) {
+  Generator generator(4);
+  for (const Case& c : kCases) {
+    for (const DataFormat format : {DataFormat::NCHW, DataFormat::NHWC}) {
+      const Array<float> x = in_format(
+          random_normal<float>({c.images, c.in_channels, c.height, c.width}, generator), format);
+      const Array<float> w = random_normal<float>({c.out_channels, c.in_channels, 3, 3}, generator);
+      const Array<float> bias = random_normal<float>({c.out_channels}, generator);
+      Conv2dOptions options{
+          .padding = c.padding, .format = format, .activation = nn::Activation::Relu};
+      const Array<float> y = nn::conv2d(x, w, bias, options);
+      options.algorithm = ConvAlgorithm::Direct;
+      const Array<float> direct = nn::conv2d(x, w, bias, options);
+      ASSERT_EQ(y.shape(), direct.shape());
+      bool same = true;
+      const double most = largest(direct);
+      for (Index i = 0; i < y.size(); ++i) {
+        ASSERT_NEAR(y.data()[i], direct.data()[i], 1e-4 * most);
+        same = same && y.data()[i] == direct.data()[i];
+      }
+      EXPECT_FALSE(same) << "Winograd's algorithm was not used";
+      options.activation = nn::Activation::Identity;
+      const Array<float> dx_direct = nn::conv2d_backward_input(y, w, x.shape(), options);
+      const double dx_most = largest(dx_direct);
+      options.algorithm = ConvAlgorithm::Auto;
+      const Array<float> dx = nn::conv2d_backward_input(y, w, x.shape(), options);
+      for (Index i = 0; i < dx.size(); ++i) {
+        ASSERT_NEAR(dx.data()[i], dx_direct.data()[i], 1e-4 * dx_most);
+      }
+      test::expect_same_on_any_number_of_threads(
+          [&] { return nn::conv2d_backward_input(y, w, x.shape(), options); });
+      test::expect_same_on_any_number_of_threads([&] { return nn::conv2d(x, w, bias, options); });
+    }
+  }
+}
+
+TEST(Winograd, OneSwitchTurnsItOff) {
+  Generator generator(5);
+  const Array<float> x = random_normal<float>({1, 64, 19, 19}, generator);
+  const Array<float> w = random_normal<float>({64, 64, 3, 3}, generator);
+  const Array<float> direct = nn::conv2d(x, w, {.algorithm = ConvAlgorithm::Direct});
+  EXPECT_TRUE(nn::winograd_allowed());
+  EXPECT_FALSE(nn::conv2d(x, w) == direct);
+  nn::set_winograd(false);
+  EXPECT_FALSE(nn::winograd_allowed());
+  EXPECT_TRUE(nn::conv2d(x, w) == direct);
+  nn::set_winograd(true);
+  EXPECT_FALSE(nn::conv2d(x, w) == direct);
+}
+
+TEST(Winograd, WhatIsNotFiniteReachesItsWindowsAndNoOthers) {
+  Generator generator(6);
+  const Array<float> x = random_normal<float>({1, 64, 19, 19}, generator);
+  const Array<float> w = random_normal<float>({64, 64, 3, 3}, generator);
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), 1e30F}) {
+    for (const bool in_weights : {false, true}) {
+      Array<float> x_bad = x.copy();
+      Array<float> w_bad = w.copy();
+      (in_weights ? w_bad(0, 63, 2, 2) : x_bad(0, 63, 18, 18)) = bad;
+      const Array<float> y = nn::conv2d(x_bad, w_bad);
+      const Array<float> direct = nn::conv2d(x_bad, w_bad, {.algorithm = ConvAlgorithm::Direct});
+      for (Index i = 0; i < y.size(); ++i) {
+        ASSERT_TRUE(y.data()[i] == direct.data()[i] ||
+                    (std::isnan(y.data()[i]) && std::isnan(direct.data()[i])));
+      }
+    }
+  }
+}
+
+TEST(Winograd, EmptyBatchesAndViews) {
+  Generator generator(7);
+  const Array<float> w = random_normal<float>({64, 64, 3, 3}, generator);
+  EXPECT_EQ(nn::conv2d(Array<float>(Shape{0, 64, 12, 12}), w).shape(), (Shape{0, 64, 10, 10}));
+  // A window into a larger array, and a sample.
+  const Array<float> large = random_normal<float>({2, 64, 22, 23}, generator);
+  const View<float> window = large.slice(2, {1, 21}).slice(3, {2, 22});
+  const Array<float> direct =
+      nn::conv2d(window, w, {.padding = 1, .algorithm = ConvAlgorithm::Direct});
+  const Array<float> y = nn::conv2d(window, w, {.padding = 1});
+  const double most = largest(direct);
+  for (Index i = 0; i < y.size(); ++i) {
+    ASSERT_NEAR(y.data()[i], direct.data()[i], 1e-4 * most);
+  }
+  const Array<float> batch = nn::conv2d(large, w, {.padding = 1});
+  EXPECT_TRUE(nn::conv2d(large.select(0, 1), w, {.padding = 1}) == batch.select(0, 1));
+}
+
+}  // namespace
+}  // namespace lamina
