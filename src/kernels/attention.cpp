@@ -16,6 +16,12 @@ void SoftmaxTileF32(const OnlineSoftmax<float>& args) {
 void SoftmaxTileF64(const OnlineSoftmax<double>& args) {
   SoftmaxTile(args);
 }
+void ApplyRulesF32(const AttentionRules<float>& rules) {
+  ApplyRules(rules);
+}
+void ApplyRulesF64(const AttentionRules<double>& rules) {
+  ApplyRules(rules);
+}
 void GradientTileF32(const AttentionGradientTile<float>& tile) {
   GradientTile(tile);
 }
@@ -44,6 +50,8 @@ namespace lamina::kernels {
 
 HWY_EXPORT(SoftmaxTileF32);
 HWY_EXPORT(SoftmaxTileF64);
+HWY_EXPORT(ApplyRulesF32);
+HWY_EXPORT(ApplyRulesF64);
 HWY_EXPORT(GradientTileF32);
 HWY_EXPORT(GradientTileF64);
 HWY_EXPORT(ScaleRowsF32);
@@ -56,6 +64,12 @@ void online_softmax(const OnlineSoftmax<float>& args) {
 }
 void online_softmax(const OnlineSoftmax<double>& args) {
   HWY_DYNAMIC_DISPATCH(SoftmaxTileF64)(args);
+}
+void attention_rules(const AttentionRules<float>& rules) {
+  HWY_DYNAMIC_DISPATCH(ApplyRulesF32)(rules);
+}
+void attention_rules(const AttentionRules<double>& rules) {
+  HWY_DYNAMIC_DISPATCH(ApplyRulesF64)(rules);
 }
 void attention_gradient(const AttentionGradientTile<float>& tile) {
   HWY_DYNAMIC_DISPATCH(GradientTileF32)(tile);

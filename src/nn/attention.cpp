@@ -15,56 +15,68 @@ namespace {
 
 using detail::AttentionProblem;
 using detail::AttentionTile;
-using detail::kTileCols;
-using detail::kTileRows;
+using detail::kBlockKeys;
 using detail::MatrixRef;
-using detail::TileState;
+using detail::TileFactor;
 
 constexpr std::string_view kName = "scaled_dot_product_attention";
 
-/// The queries of one tile of one head, after all their keys have passed by.
+constexpr double kLn2 = 0.6931471805599453;
+/// Rows of a tile: whole register tiles (of 14 rows, the highest).
+constexpr Index kTileRows = 56;
+/// Rows that one task takes along a block of keys, which it packs once for all of them.
+constexpr Index kGroupRows = 336;
+/// Tasks from which on there is no need for smaller ones.
+constexpr Index kEnoughTasks = 16;
+
+/// Some queries of one head, past which all their keys come, block by block.
 template <class T>
-class QueryBlock {
+class QueryGroup {
  public:
-  explicit QueryBlock(const AttentionProblem<T>& problem)
+  QueryGroup(const AttentionProblem<T>& problem, Index rows)
       : problem_(problem),
         n_(problem.value_features),
-        rows_(std::min(kTileRows, problem.queries)),
-        tile_(problem, rows_, std::min(kTileCols, problem.keys),
-              std::max(problem.features, problem.value_features)),
-        sums_(rows_ * n_),
-        state_(3 * rows_) {}
+        rows_(rows),
+        tile_(problem, std::min(kTileRows, rows), std::min(kBlockKeys, problem.keys)),
+        packs_(rows > detail::kSkinnyRows),
+        sums_(rows * n_),
+        state_(3 * rows) {
+    if (packs_) {
+      const Index keys = std::min(kBlockKeys, problem.keys);
+      keys_t_ = TileFactor<T>(problem.features, keys);
+      values_ = TileFactor<T>(keys, n_);
+    }
+  }
 
   /// out: (queries, n) of the head; lse, if any: one number for each query of the head.
-  void run(Index head, Index query, const MatrixRef<T>& out, T* lse) {
-    const Index rows = std::min(rows_, problem_.queries - query);
+  void run(Index head, Index query, Index rows, const MatrixRef<T>& out, T* lse) {
     T* const max = state_.data();
     T* const sum = max + rows_;
     T* const factor = sum + rows_;
     std::fill_n(max, rows, -std::numeric_limits<T>::infinity());
     std::fill_n(sum, rows, T(0));
     std::fill_n(sums_.data(), rows * n_, T(0));
-    const Index limit = problem_.key_limit(head, query + rows);
-    for (Index key = 0; key < limit; key += kTileCols) {
-      const Index keys = std::min(kTileCols, limit - key);
-      if (tile_.move_to({head, query, rows, key, keys, false}) == TileState::Empty) {
-        continue;
+    const detail::RowTiles tiles(rows, kTileRows, kernels::gemm_tiling<T>().mr);
+    const Index last = problem_.key_limit(head, query + rows);
+    for (Index key = 0; key < last; key += kBlockKeys) {
+      packed_ = false;
+      for (Index t = 0; t < tiles.count(); ++t) {
+        const Index first = tiles.begin(t);
+        const Index count = tiles.begin(t + 1) - first;
+        const Index limit = problem_.key_limit(head, query + first + count);
+        if (key < limit &&
+            tile_.move_to({head, query + first, count, key, std::min(kBlockKeys, limit - key)})) {
+          pass(head, key, std::min(kBlockKeys, last - key), count,
+               std::min(kBlockKeys, limit - key), max + first, sum + first, factor + first,
+               sums_.data() + first * n_);
+        }
       }
-      tile_.compute_scores();
-      kernels::OnlineSoftmax<T> softmax{tile_.scores(), tile_.stride(), rows, keys, max, sum,
-                                        factor};
-      kernels::online_softmax(softmax);
-      kernels::scale_rows(sums_.data(), n_, rows, n_, factor);
-      MatrixRef<T> values = problem_.v.matrix(head / problem_.group);
-      values.data += key * values.row_stride;
-      values.rows = keys;
-      tile_.accumulate(tile_.scores(), values, sums_.data(), n_, T(1));
     }
     for (Index i = 0; i < rows; ++i) {
       factor[i] = T(1) / sum[i];
       if (lse != nullptr) {
         // Of a query that sees nothing any finite number will do: its weights are exp(-inf).
-        lse[query + i] = sum[i] == T(0) ? T(0) : max[i] + std::log(sum[i]);
+        lse[query + i] = sum[i] == T(0) ? T(0) : max[i] * static_cast<T>(kLn2) + std::log(sum[i]);
       }
     }
     kernels::scale_rows(sums_.data(), n_, rows, n_, factor);
@@ -78,11 +90,46 @@ class QueryBlock {
   }
 
  private:
+  /// Adds one tile, whose place is set: `count` queries and `keys` keys of a block of `block`.
+  void pass(Index head, Index key, Index block, Index count, Index keys, T* max, T* sum, T* factor,
+            T* sums) {
+    const Index key_head = head / problem_.group;
+    if (packs_ && !packed_) {
+      keys_t_.pack(problem_.k.rows_of(key_head, key, block).transposed());
+      values_.pack(problem_.v.rows_of(key_head, key, block));
+      packed_ = true;
+    }
+    tile_.compute_scores(packs_ ? &keys_t_ : nullptr);
+    kernels::online_softmax(
+        kernels::OnlineSoftmax<T>{tile_.scores(), tile_.stride(), count, keys, max, sum, factor});
+    kernels::scale_rows(sums, n_, count, n_, factor);
+    if (const bool* kept = tile_.draw_kept()) {
+      const kernels::DropoutValues<T> values{tile_.keep_scale(), T(0), T(0)};
+      for (Index i = 0; i < count; ++i) {
+        T* row = tile_.scores() + i * tile_.stride();
+        kernels::dropout_masked(values, row, kept + i * tile_.stride(), row, keys);
+      }
+    }
+    tile_.add_product(tile_.scores(), problem_.v.rows_of(key_head, key, keys),
+                      packs_ ? &values_ : nullptr, sums, n_, T(1));
+  }
+
   const AttentionProblem<T>& problem_;
   Index n_, rows_;
   AttentionTile<T> tile_;
+  bool packs_, packed_ = false;
+  TileFactor<T> keys_t_, values_;
   Buffer<T> sums_, state_;
 };
+
+/// Rows of a task: many, but so that there are enough tasks.
+Index group_rows(Index heads, Index queries) {
+  Index rows = kGroupRows;
+  while (rows > 3 * kTileRows && heads * ceil_div(queries, rows) < kEnoughTasks) {
+    rows /= 2;
+  }
+  return std::min(rows, queries);
+}
 
 }  // namespace
 
@@ -93,17 +140,22 @@ void attention_forward(const AttentionProblem<T>& problem, const MutView<T>& out
   if (out.size() == 0 && lse == nullptr) {
     return;
   }
+  if (problem.dropout == 1) {
+    out.fill(T(0));
+    return;
+  }
   simd::detail::ensure_target();
   const HeadStack<T> stack(out);
-  const Index blocks = ceil_div(problem.queries, kTileRows);
-  const Index work = std::min(kTileRows, problem.queries) * problem.keys *
-                     (problem.features + problem.value_features);
+  const Index rows = group_rows(problem.heads, problem.queries);
+  const Index blocks = ceil_div(problem.queries, std::max<Index>(1, rows));
+  const Index work = rows * problem.keys * (problem.features + problem.value_features);
   const Index grain = std::max<Index>(1, kAttentionTaskWork / std::max<Index>(1, work));
   parallel_for(problem.heads * blocks, grain, [&](Index begin, Index end) {
-    QueryBlock<T> block(problem);
+    QueryGroup<T> group(problem, rows);
     for (Index i = begin; i < end; ++i) {
       const Index head = i / blocks;
-      block.run(head, i % blocks * kTileRows, stack.matrix(head),
+      const Index query = i % blocks * rows;
+      group.run(head, query, std::min(rows, problem.queries - query), stack.matrix(head),
                 lse == nullptr ? nullptr : lse + head * problem.queries);
     }
   });
@@ -118,7 +170,8 @@ template void attention_forward<double>(const AttentionProblem<double>&, const M
 
 template <class T>
 void scaled_dot_product_attention_into(const View<T>& q, ViewArg<T> k, ViewArg<T> v, MutArg<T> out,
-                                       const AttentionOptions<std::type_identity_t<T>>& options) {
+                                       const AttentionOptions<std::type_identity_t<T>>& options,
+                                       MutArg<T> log_sums) {
   const AttentionProblem<T> problem = detail::attention_problem<T>(q, k, v, options, kName);
   check(out.defined() && out.shape() == problem.out_shape, ErrorKind::DimensionMismatch, kName,
         "out has shape ", out.shape(), ", expected ", problem.out_shape);
@@ -134,7 +187,20 @@ void scaled_dot_product_attention_into(const View<T>& q, ViewArg<T> k, ViewArg<T
   apart(v, "v");
   apart(options.mask, "mask");
   apart(options.bias, "bias");
-  detail::attention_forward<T>(problem, out, nullptr);
+  T* lse = nullptr;
+  if (log_sums.defined()) {
+    IndexList shape = problem.score_shape;
+    shape.erase(shape.rank() - 1);
+    check(log_sums.shape() == Shape(shape) && log_sums.is_contiguous(),
+          ErrorKind::DimensionMismatch, kName, "log_sums has shape ", log_sums.shape(),
+          " and strides ", log_sums.strides(), ", expected ", Shape(shape), " without gaps");
+    check(overlap(static_cast<const View<T>&>(log_sums), static_cast<const View<T>&>(out)) ==
+              Overlap::None,
+          ErrorKind::InvalidOperation, kName, "log_sums overlaps out");
+    lse = log_sums.data();
+  }
+  detail::attention_forward<T>(problem, out, lse);
+  detail::take_words(problem, options);
 }
 
 template <class T>
@@ -143,6 +209,7 @@ Array<T> scaled_dot_product_attention(const View<T>& q, ViewArg<T> k, ViewArg<T>
   const AttentionProblem<T> problem = detail::attention_problem<T>(q, k, v, options, kName);
   Array<T> out = Array<T>::empty(problem.out_shape);
   detail::attention_forward<T>(problem, out, nullptr);
+  detail::take_words(problem, options);
   return out;
 }
 
@@ -182,15 +249,15 @@ Array<T> self_attention(const View<T>& x, ViewArg<T> w_q, ViewArg<T> w_k, ViewAr
                                          options);
 }
 
-#define LAMINA_INSTANTIATE(T)                                                               \
-  template LAMINA_EXPORT void scaled_dot_product_attention_into<T>(                         \
-      const View<T>&, ViewArg<T>, ViewArg<T>, MutArg<T>, const AttentionOptions<T>&);       \
-  template LAMINA_EXPORT Array<T> scaled_dot_product_attention<T>(                          \
-      const View<T>&, ViewArg<T>, ViewArg<T>, const AttentionOptions<T>&);                  \
-  template LAMINA_EXPORT Array<T> scaled_dot_product_attention<T>(                          \
-      const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, const AttentionOptions<T>&);      \
-  template LAMINA_EXPORT Array<bool> attention_mask<T>(const View<T>&);                     \
-  template LAMINA_EXPORT Array<T> self_attention<T>(const View<T>&, ViewArg<T>, ViewArg<T>, \
+#define LAMINA_INSTANTIATE(T)                                                                    \
+  template LAMINA_EXPORT void scaled_dot_product_attention_into<T>(                              \
+      const View<T>&, ViewArg<T>, ViewArg<T>, MutArg<T>, const AttentionOptions<T>&, MutArg<T>); \
+  template LAMINA_EXPORT Array<T> scaled_dot_product_attention<T>(                               \
+      const View<T>&, ViewArg<T>, ViewArg<T>, const AttentionOptions<T>&);                       \
+  template LAMINA_EXPORT Array<T> scaled_dot_product_attention<T>(                               \
+      const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, const AttentionOptions<T>&);           \
+  template LAMINA_EXPORT Array<bool> attention_mask<T>(const View<T>&);                          \
+  template LAMINA_EXPORT Array<T> self_attention<T>(const View<T>&, ViewArg<T>, ViewArg<T>,      \
                                                     ViewArg<T>, const AttentionOptions<T>&);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)

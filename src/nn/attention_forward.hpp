@@ -9,6 +9,14 @@ namespace lamina::nn::detail {
 template <class T>
 void attention_forward(const AttentionProblem<T>& problem, const MutView<T>& out, T* lse);
 
+/// Takes the words of dropout from the generator, once they were used.
+template <class T>
+void take_words(const AttentionProblem<T>& problem, const AttentionOptions<T>& options) {
+  if (problem.dropout > 0 && problem.dropout < 1) {
+    options.generator->jump(static_cast<std::uint64_t>(problem.score_shape.size()));
+  }
+}
+
 /// Checks x and the weights of self_attention.
 template <class T>
 void check_self_attention(const View<T>& x, const View<T>& w_q, const View<T>& w_k,

@@ -1,7 +1,9 @@
 #include "nn/attention_tiles.hpp"
 
 #include <cmath>
+#include <cstring>
 
+#include "nn/dropout_words.hpp"
 #include "nn/layout.hpp"
 
 namespace lamina::nn::detail {
@@ -102,6 +104,7 @@ AttentionProblem<T> attention_problem(const View<T>& q, const View<T>& k, const 
       problem.features == 0 ? 1.0 : 1.0 / std::sqrt(static_cast<double>(problem.features));
   const double scale = options.scale.value_or(usual);
   problem.scale = static_cast<T>(scale);
+  problem.score_scale = static_cast<T>(scale * 1.442695040888963407);
   check(std::isfinite(problem.scale), ErrorKind::InvalidOperation, operation,
         "scale must be finite, got ", scale);
   IndexList shape = q.shape();
@@ -116,6 +119,15 @@ AttentionProblem<T> attention_problem(const View<T>& q, const View<T>& k, const 
   if (options.key_lengths.defined()) {
     problem.lengths = spread_lengths(options.key_lengths, q, problem.keys, operation);
   }
+  check(options.dropout >= 0 && options.dropout <= 1, ErrorKind::InvalidOperation, operation,
+        "dropout must be in [0, 1], got ", options.dropout);
+  check(options.dropout == 0 || options.generator != nullptr, ErrorKind::InvalidOperation,
+        operation, "dropout needs a generator");
+  problem.dropout = options.dropout;
+  if (options.dropout > 0) {
+    problem.words = dropout_words(*options.generator, options.dropout);
+  }
+  problem.score_shape = scores;
   problem.causal = options.causal;
   // Beyond the keys the offset means nothing; this keeps sums with it small.
   problem.causal_offset = std::min(options.causal_offset, problem.keys);
@@ -125,137 +137,234 @@ AttentionProblem<T> attention_problem(const View<T>& q, const View<T>& k, const 
 }
 
 template <class T>
-AttentionTile<T>::AttentionTile(const AttentionProblem<T>& problem, Index rows, Index cols,
-                                Index features)
-    : problem_(problem), stride_(ceil_div(cols, 16) * 16), tiling_(kernels::gemm_tiling<T>()) {
-  scores_ = Buffer<T>(rows * stride_);
-  panel_ = Buffer<T>(tiling_.nr * std::max(cols, features));
-  rows_ = Buffer<T>(2 * std::min(rows, kSkinnyRows) * std::max(cols, features));
-  keep_ = Buffer<bool>(rows * stride_);
+TileFactor<T>::TileFactor(Index depth, Index columns) : tiling_(kernels::gemm_tiling<T>()) {
+  data_ = Buffer<T>(std::max<Index>(1, depth) * ceil_div(columns, tiling_.nr) * tiling_.nr);
 }
 
 template <class T>
-TileState AttentionTile<T>::move_to(const TilePlace& place) {
-  place_ = place;
-  const bool cut = place.key + place.keys > problem_.key_limit(place.head, place.query + 1);
-  if (cut || problem_.mask.data != nullptr || problem_.bias.data != nullptr) {
-    find_visible();
-  } else {
-    state_ = TileState::Full;
-  }
-  return state_;
-}
-
-template <class T>
-void AttentionTile<T>::find_visible() {
-  const Index query_stride = place_.transposed ? 1 : stride_;
-  const Index key_stride = place_.transposed ? stride_ : 1;
-  const bool* mask =
-      problem_.mask.data == nullptr ? nullptr : problem_.mask.matrix(place_.head).data;
-  const T* bias = problem_.bias.data == nullptr ? nullptr : problem_.bias.matrix(place_.head).data;
-  Index visible = 0;
-  for (Index i = 0; i < place_.queries; ++i) {
-    const Index query = place_.query + i;
-    bool* keep = keep_.data() + i * query_stride;
-    const Index limit =
-        std::clamp<Index>(problem_.key_limit(place_.head, query + 1) - place_.key, 0, place_.keys);
-    for (Index j = limit; j < place_.keys; ++j) {
-      keep[j * key_stride] = false;
-    }
-    const bool* mask_row = mask == nullptr ? nullptr
-                                           : mask + query * problem_.mask.row_stride +
-                                                 place_.key * problem_.mask.col_stride;
-    const T* bias_row = bias == nullptr ? nullptr
-                                        : bias + query * problem_.bias.row_stride +
-                                              place_.key * problem_.bias.col_stride;
-    for (Index j = 0; j < limit; ++j) {
-      bool seen = mask_row == nullptr || mask_row[j * problem_.mask.col_stride];
-      seen = seen && (bias_row == nullptr || bias_row[j * problem_.bias.col_stride] !=
-                                                 -std::numeric_limits<T>::infinity());
-      keep[j * key_stride] = seen;
-      visible += seen ? 1 : 0;
-    }
-  }
-  state_ = visible == 0                              ? TileState::Empty
-           : visible == place_.queries * place_.keys ? TileState::Full
-                                                     : TileState::Mixed;
-}
-
-template <class T>
-void AttentionTile<T>::compute_scores() {
-  MatrixRef<T> q = problem_.q.matrix(place_.head);
-  q.data += place_.query * q.row_stride;
-  q.rows = place_.queries;
-  MatrixRef<T> k = problem_.k.matrix(place_.head / problem_.group);
-  k.data += place_.key * k.row_stride;
-  k.rows = place_.keys;
-  multiply(place_.transposed ? k : q, (place_.transposed ? q : k).transposed(), scores(), stride_,
-           problem_.scale, T(0));
-  const Index rows = place_.rows();
-  const Index cols = place_.cols();
-  if (problem_.bias.data != nullptr) {
-    const MatrixRef<T> bias = problem_.bias.matrix(place_.head);
-    const T* from = bias.data + place_.query * bias.row_stride + place_.key * bias.col_stride;
-    const Index row_stride = place_.transposed ? bias.col_stride : bias.row_stride;
-    const Index col_stride = place_.transposed ? bias.row_stride : bias.col_stride;
-    for (Index i = 0; i < rows; ++i) {
-      T* row = scores() + i * stride_;
-      for (Index j = 0; j < cols; ++j) {
-        row[j] += from[i * row_stride + j * col_stride];
-      }
-    }
-  }
-  if (state_ == TileState::Mixed) {
-    for (Index i = 0; i < rows; ++i) {
-      T* row = scores() + i * stride_;
-      const bool* keep = keep_.data() + i * stride_;
-      for (Index j = 0; j < cols; ++j) {
-        row[j] = keep[j] ? row[j] : -std::numeric_limits<T>::infinity();
-      }
-    }
+void TileFactor<T>::pack(const MatrixRef<T>& factor) {
+  depth_ = factor.rows;
+  for (Index column = 0; column < factor.cols; column += tiling_.nr) {
+    kernels::GemmPack<T> pack;
+    pack.source = factor.data + column * factor.col_stride;
+    pack.width = std::min(tiling_.nr, factor.cols - column);
+    pack.width_stride = factor.col_stride;
+    pack.depth = depth_;
+    pack.depth_stride = factor.row_stride;
+    pack.panel = tiling_.nr;
+    pack.padded = ceil_div(pack.width, tiling_.lanes) * tiling_.lanes;
+    pack.out = data_.data() + column * depth_;
+    kernels::gemm_pack(pack);
   }
 }
 
 template <class T>
-void AttentionTile<T>::clear_blocked(T* x) const {
-  if (state_ == TileState::Mixed) {
-    for (Index i = 0; i < place_.rows(); ++i) {
-      const bool* keep = keep_.data() + i * stride_;
-      for (Index j = 0; j < place_.cols(); ++j) {
-        x[i * stride_ + j] = keep[j] ? x[i * stride_ + j] : T(0);
-      }
-    }
-  }
-}
-
-template <class T>
-void AttentionTile<T>::accumulate(const T* x, const MatrixRef<T>& y, T* target, Index target_stride,
-                                  T alpha) {
-  bool plain = state_ == TileState::Full;
-  if (!plain) {
-    plain = true;
-    for (Index i = 0; i < y.rows && plain; ++i) {
-      const T* from = y.data + i * y.row_stride;
-      if (y.col_stride != 1) {
-        gather(from, y.col_stride, y.cols, rows_.data());
-        from = rows_.data();
-      }
-      plain = kernels::all_finite(from, y.cols);
-    }
-  }
-  if (plain) {
-    multiply({x, place_.rows(), y.rows, stride_, 1}, y, target, target_stride, alpha, T(1));
+void TileFactor<T>::multiply(const MatrixRef<T>& a, Index columns, T* c, Index c_stride, T alpha,
+                             T beta) const {
+  if (a.rows == 0 || columns == 0) {
     return;
   }
-  for (Index i = 0; i < place_.rows(); ++i) {
-    const bool* keep = keep_.data() + i * stride_;
+  kernels::GemmBlock<T> block;
+  block.m = a.rows;
+  block.tiles = ceil_div(a.rows, tiling_.mr);
+  block.tile_end = block.tiles;
+  block.n = columns;
+  block.k = a.cols;
+  block.a = a.data;
+  block.a_row_stride = a.row_stride;
+  block.a_col_stride = a.col_stride;
+  block.b = data_.data();
+  block.b_panel_stride = tiling_.nr * std::max<Index>(1, depth_);
+  block.c = c;
+  block.c_row_stride = c_stride;
+  block.alpha = alpha;
+  block.beta = beta;
+  kernels::gemm_block(block);
+}
+
+// A row of the tile has room for one vector more than its columns: rows a power of two apart would
+// share a set of the L1 when they are read column by column.
+template <class T>
+AttentionTile<T>::AttentionTile(const AttentionProblem<T>& problem, Index rows, Index cols)
+    : problem_(problem), stride_(ceil_div(cols, 16) * 16 + 16), tiling_(kernels::gemm_tiling<T>()) {
+  const Index widest = std::max({cols, rows, problem.features, problem.value_features});
+  scores_ = Buffer<T>(rows * stride_);
+  panel_ = Buffer<T>(tiling_.nr * widest);
+  rows_ = Buffer<T>(2 * std::min(rows, kSkinnyRows) * (widest + 16));
+  if (problem.bias.data != nullptr && problem.bias.col_stride != 1) {
+    bias_ = Buffer<T>(rows * stride_);
+  }
+  if (problem.mask.data != nullptr && problem.mask.col_stride != 1) {
+    mask_ = Buffer<bool>(rows * stride_);
+  }
+  if (problem.dropout > 0) {
+    kept_ = Buffer<bool>(rows * stride_);
+  }
+}
+
+template <class T>
+bool AttentionTile<T>::move_to(const TilePlace& place) {
+  place_ = place;
+  if (problem_.mask.data == nullptr) {
+    return true;
+  }
+  const bool* mask = problem_.mask.rows_of(place.head, place.query, place.queries).data +
+                     place.key * problem_.mask.col_stride;
+  const Index step = problem_.mask.col_stride;
+  bool visible = false;
+  for (Index i = 0; i < place.queries && !visible; ++i, mask += problem_.mask.row_stride) {
+    if (step == 1) {
+      visible = std::memchr(mask, 1, static_cast<std::size_t>(place.keys)) != nullptr;
+    } else {
+      for (Index j = 0; j < place.keys && !visible; ++j) {
+        visible = mask[j * step];
+      }
+    }
+    if (problem_.mask.row_stride == 0) {
+      break;
+    }
+  }
+  return visible;
+}
+
+template <class T>
+bool AttentionTile<T>::some_blocked() const {
+  return problem_.mask.data != nullptr || problem_.bias.data != nullptr ||
+         place_.key + place_.keys > problem_.key_limit(place_.head, place_.query + 1);
+}
+
+template <class T>
+void AttentionTile<T>::compute_scores(const TileFactor<T>* keys_t) {
+  const MatrixRef<T> q = problem_.q.rows_of(place_.head, place_.query, place_.queries);
+  if (keys_t != nullptr) {
+    keys_t->multiply(q, place_.keys, scores(), stride_, problem_.score_scale, T(0));
+  } else {
+    const MatrixRef<T> k =
+        problem_.k.rows_of(place_.head / problem_.group, place_.key, place_.keys);
+    multiply(q, k.transposed(), scores(), stride_, problem_.score_scale, T(0));
+  }
+  if (!some_blocked()) {
+    return;
+  }
+  kernels::AttentionRules<T> rules;
+  rules.scores = scores();
+  rules.stride = stride_;
+  rules.rows = place_.queries;
+  rules.cols = place_.keys;
+  rules.limit = problem_.key_limit(place_.head, place_.query + 1) - place_.key;
+  rules.limit_step = problem_.causal ? 1 : 0;  // no tile goes beyond the length of the keys
+  // Keys of a mask or bias that are not neighbors are gathered.
+  const auto lines = [&](const auto& stack, auto* buffer, const auto*& data, Index& stride) {
+    const auto part = stack.rows_of(place_.head, place_.query, place_.queries);
+    data = part.data + place_.key * part.col_stride;
+    stride = part.row_stride;
+    if (part.col_stride == 1) {
+      return;
+    }
+    const Index distinct = stride == 0 ? 1 : place_.queries;
+    for (Index i = 0; i < distinct; ++i) {
+      gather(data + i * stride, part.col_stride, place_.keys, buffer + i * stride_);
+    }
+    data = buffer;
+    stride = stride == 0 ? 0 : stride_;
+  };
+  if (problem_.bias.data != nullptr) {
+    lines(problem_.bias, bias_.data(), rules.bias, rules.bias_stride);
+  }
+  if (problem_.mask.data != nullptr) {
+    lines(problem_.mask, mask_.data(), rules.mask, rules.mask_stride);
+  }
+  kernels::attention_rules(rules);
+}
+
+template <class T>
+const bool* AttentionTile<T>::draw_kept() {
+  if (problem_.dropout == 0) {
+    return nullptr;
+  }
+  for (Index i = 0; i < place_.queries; ++i) {
+    kernels::DropoutStream words = problem_.words;
+    const Index row = place_.head * problem_.queries + place_.query + i;
+    words.first += static_cast<std::uint64_t>(row * problem_.keys + place_.key);
+    kernels::dropout_keep(words, kept_.data() + i * stride_, place_.keys);
+  }
+  return kept_.data();
+}
+
+template <class T>
+T AttentionTile<T>::keep_scale() const {
+  return static_cast<T>(1 / (1 - problem_.dropout));
+}
+
+template <class T>
+bool AttentionTile<T>::all_finite(const MatrixRef<T>& y) {
+  for (Index i = 0; i < y.rows; ++i) {
+    const T* from = y.data + i * y.row_stride;
+    if (y.col_stride != 1) {
+      gather(from, y.col_stride, y.cols, rows_.data());
+      from = rows_.data();
+    }
+    if (!kernels::all_finite(from, y.cols)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+template <class T>
+bool AttentionTile<T>::sees(Index query, Index key) const {
+  const Index i = place_.query + query;
+  const Index j = place_.key + key;
+  const auto at = [&](const auto& stack) {
+    return stack.data[stack.offset(place_.head) + i * stack.row_stride + j * stack.col_stride];
+  };
+  return j < problem_.key_limit(place_.head, i + 1) &&
+         (problem_.mask.data == nullptr || at(problem_.mask)) &&
+         (problem_.bias.data == nullptr ||
+          at(problem_.bias) != -std::numeric_limits<T>::infinity());
+}
+
+template <class T>
+void AttentionTile<T>::add_product(const T* x, const MatrixRef<T>& y, const TileFactor<T>* packed,
+                                   T* target, Index target_stride, T alpha) {
+  const MatrixRef<T> factor{x, place_.queries, y.rows, stride_, 1};
+  if (!some_blocked() || all_finite(y)) {
+    if (packed != nullptr) {
+      packed->multiply(factor, y.cols, target, target_stride, alpha, T(1));
+    } else {
+      multiply(factor, y, target, target_stride, alpha, T(1));
+    }
+    return;
+  }
+  for (Index i = 0; i < place_.queries; ++i) {
     T* row = target + i * target_stride;
     for (Index j = 0; j < y.rows; ++j) {
-      if (keep[j]) {
-        const T factor = alpha * x[i * stride_ + j];
+      if (sees(i, j)) {
+        const T weight = alpha * x[i * stride_ + j];
         const T* from = y.data + j * y.row_stride;
         for (Index n = 0; n < y.cols; ++n) {
-          row[n] += factor * from[n * y.col_stride];
+          row[n] += weight * from[n * y.col_stride];
+        }
+      }
+    }
+  }
+}
+
+template <class T>
+void AttentionTile<T>::add_transposed_product(const T* x, const MatrixRef<T>& y, T* target,
+                                              Index target_stride, T alpha) {
+  if (!some_blocked() || all_finite(y)) {
+    multiply({x, place_.keys, y.rows, 1, stride_}, y, target, target_stride, alpha, T(1));
+    return;
+  }
+  for (Index j = 0; j < place_.keys; ++j) {
+    T* row = target + j * target_stride;
+    for (Index i = 0; i < y.rows; ++i) {
+      if (sees(i, j)) {
+        const T weight = alpha * x[i * stride_ + j];
+        const T* from = y.data + i * y.row_stride;
+        for (Index n = 0; n < y.cols; ++n) {
+          row[n] += weight * from[n * y.col_stride];
         }
       }
     }
@@ -321,6 +430,8 @@ template AttentionProblem<double> attention_problem<double>(const View<double>&,
                                                             const View<double>&,
                                                             const AttentionOptions<double>&,
                                                             std::string_view);
+template class TileFactor<float>;
+template class TileFactor<double>;
 template class AttentionTile<float>;
 template class AttentionTile<double>;
 

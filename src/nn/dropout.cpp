@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "kernels/dropout.hpp"
+#include "nn/dropout_words.hpp"
 #include "nn/layout.hpp"
 
 namespace lamina::nn {
@@ -47,17 +48,11 @@ kernels::DropoutValues<T> values_of(const Rule& rule, bool forward) {
                  : kernels::DropoutValues<T>{static_cast<T>(a), T{0}, T{0}};
 }
 
-/// p as a bound on words: P(word <= bound) = (bound + 1) / 2^32.
-std::uint32_t last_dropped(double p) {
-  const double words = std::clamp(std::round(p * 4294967296.0), 1.0, 4294967295.0);
-  return static_cast<std::uint32_t>(words) - 1;
-}
-
 /// Takes `count` words from the generator.
 kernels::DropoutStream take_words(const Rule& rule, Index count, Generator& generator) {
-  const Generator::State state = generator.state();
+  const kernels::DropoutStream words = detail::dropout_words(generator, rule.p);
   generator.jump(static_cast<std::uint64_t>(count));
-  return {state.seed, state.stream, state.offset, last_dropped(rule.p)};
+  return words;
 }
 
 /// Which units are kept; takes words only where something is random.

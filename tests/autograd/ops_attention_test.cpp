@@ -49,6 +49,60 @@ TEST(AttentionOnTheTape, OnlyWhatIsWanted) {
   EXPECT_FALSE(k.has_grad());
 }
 
+TEST(AttentionOnTheTape, GradientOfABiasWithDropout) {
+  const auto result = gradcheck(
+      [](const Vars& in) {
+        Generator generator(4);
+        return nn::scaled_dot_product_attention(in[0], in[1], in[2], in[3],
+                                                {.dropout = 0.3, .generator = &generator});
+      },
+      {values<double>({2, 4, 3}, 1), values<double>({2, 5, 3}, 2), values<double>({2, 5, 2}, 3),
+       values<double>({4, 5}, 4)});
+  EXPECT_TRUE(result) << result;
+}
+
+TEST(AttentionOnTheTape, GradientsOfMultiHeadAttention) {
+  const auto run = [](const Vars& in) {
+    return nn::multi_head_attention(in[0], in[1], in[1],
+                                    {in[2], in[3], in[4], in[5], in[6], {}, in[7], {}}, 2,
+                                    {.causal = true, .causal_offset = 1});
+  };
+  const std::vector<Array<double>> inputs{
+      values<double>({2, 3, 5}, 1), values<double>({2, 4, 3}, 2), values<double>({4, 5}, 3),
+      values<double>({2, 3}, 4),    values<double>({3, 3}, 5),    values<double>({2, 6}, 6),
+      values<double>({4}, 7),       values<double>({3}, 8)};
+  const auto result = gradcheck(run, inputs);
+  EXPECT_TRUE(result) << result;
+  // As the plain function and its gradient.
+  Vars in;
+  for (const Array<double>& input : inputs) {
+    in.push_back(parameter(input));
+  }
+  const auto y = run(in);
+  const nn::MultiHeadAttentionWeights<double> weights{inputs[2], inputs[3], inputs[4], inputs[5],
+                                                      inputs[6], {},        inputs[7]};
+  const nn::AttentionOptions<double> options{.causal = true, .causal_offset = 1};
+  EXPECT_EQ(y.value(),
+            nn::multi_head_attention(inputs[0], inputs[1], inputs[1], weights, 2, options));
+  const auto dy = values<double>({2, 3, 2}, 9);
+  y.backward(dy);
+  const auto d =
+      nn::multi_head_attention_backward(dy, inputs[0], inputs[1], inputs[1], weights, 2, options);
+  EXPECT_TRUE(allclose(in[2].grad(), d.dw_q, 1e-13, 1e-13));
+  EXPECT_TRUE(allclose(in[7].grad(), d.db_v, 1e-13, 1e-13));
+}
+
+TEST(EmbeddingOnTheTape, GradientsOfWeightsOfBags) {
+  const auto bags = gradcheck(
+      [&](const Vars& in) {
+        const Array<std::int64_t> indices{3, 0, 1, 3, 2};
+        const Array<std::int64_t> offsets{0, 3};
+        return nn::embedding_bag(indices, in[0], in[1], {.offsets = offsets, .padding_index = 2});
+      },
+      {values<double>({5, 3}, 1), values<double>({5}, 2)});
+  EXPECT_TRUE(bags) << bags;
+}
+
 TEST(EmbeddingOnTheTape, GradientsOfTables) {
   for (const nn::BagMode mode : {nn::BagMode::Sum, nn::BagMode::Mean, nn::BagMode::Max}) {
     const auto bags = gradcheck(

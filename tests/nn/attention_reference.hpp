@@ -18,6 +18,10 @@ struct AttentionRules {
     return 0.0L;
   };
   long double scale = 0;  ///< 0: 1 / sqrt(D)
+  /// Factor of a weight, after the softmax: what dropout does.
+  std::function<long double(Index head, Index i, Index j)> factor = [](Index, Index, Index) {
+    return 1.0L;
+  };
 };
 
 /// q (H, Lq, D), k (G, Lk, D), v (G, Lk, Dv), contiguous; returns (H, Lq, Dv).
@@ -58,7 +62,7 @@ std::vector<long double> attention_reference(const Array<T>& q, const Array<T>& 
         long double total = 0;
         for (Index j = 0; j < keys; ++j) {
           if (rules.sees(head, i, j)) {
-            total += weight[static_cast<std::size_t>(j)] / sum *
+            total += weight[static_cast<std::size_t>(j)] / sum * rules.factor(head, i, j) *
                      static_cast<long double>(v(head / group, j, d));
           }
         }

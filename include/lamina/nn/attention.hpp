@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "lamina/core/array.hpp"
+#include "lamina/core/random.hpp"
 
 // Attention over any number of leading axes: q (..., H, Lq, D), k (..., G, Lk, D), v (..., G, Lk,
 // Dv), down to one head as matrices. Scores are computed tile by tile and never stored as a whole,
@@ -29,6 +30,13 @@ struct AttentionOptions {
   /// How many keys, from the front, there are: one number for each of the axes before H, or for
   /// each of those and H. The rest is padding, and is not read.
   View<std::int64_t> key_lengths = {};
+  /// Probability with which a weight is dropped, the others being divided by 1 - dropout
+  /// (training). dropout_mask of the shape (..., H, Lq, Lk) is the mask that is drawn; it is not
+  /// stored.
+  double dropout = 0;
+  /// Needed if dropout > 0; the forward call takes a word for each weight. A backward call gets a
+  /// copy of the generator as it was before the forward call, and takes none.
+  Generator* generator = nullptr;
 };
 
 /// Weighted mean of the values, by how well queries and keys agree.
@@ -42,20 +50,22 @@ struct AttentionOptions {
 /// keep_mask: the guide's numeric mask, 0 = blocked, any other value = visible; broadcasts to
 /// (..., H, Lq, Lk). A mask of bool says the same: true = visible. Not to be confused with
 /// options.bias, which is added.
+/// log_sums, if given: (..., H, Lq) without gaps, receives the logarithm of each query's sum of
+/// exponentials (0 if it sees nothing), for scaled_dot_product_attention_backward.
 /// In place: no, out must not overlap an input.
 /// Error(DimensionMismatch): ranks, extents, shapes of masks, shape of out.
 /// Error(InvalidOperation): G does not divide H; scale not finite; out overlaps an input; a
-/// negative causal_offset. Error(IndexOutOfBounds): a key length outside [0, Lk]. Gradient:
-/// scaled_dot_product_attention_backward. Numerics: a query that sees nothing gets zeros (also one
-/// whose scores are all -inf); keys and values that it does not see never matter, even when NaN or
-/// infinite; a visible NaN makes NaN. The same bits on any number of threads. Same as
-/// torch.nn.functional.scaled_dot_product_attention, ONNX Attention, NumRS2
-/// scaled_dot_product_attention (one head; refuses rows that see nothing). Vaswani et al. 2017,
-/// Milakov and Gimelshein 2018, Rabe and Staats 2021, Dao et al. 2022.
+/// negative causal_offset; dropout outside [0, 1] or without a generator. Error(IndexOutOfBounds):
+/// a key length outside [0, Lk]. Gradient: scaled_dot_product_attention_backward. Numerics: a query
+/// that sees nothing gets zeros (also one whose scores are all -inf); keys and values that it does
+/// not see never matter, even when NaN or infinite; a visible NaN makes NaN. The same bits on any
+/// number of threads. Same as torch.nn.functional.scaled_dot_product_attention, ONNX Attention,
+/// NumRS2 scaled_dot_product_attention (one head; refuses rows that see nothing). Vaswani et al.
+/// 2017, Milakov and Gimelshein 2018, Rabe and Staats 2021, Dao et al. 2022.
 template <class T>
 void scaled_dot_product_attention_into(
     const View<T>& q, ViewArg<T> k, ViewArg<T> v, MutArg<T> out,
-    const AttentionOptions<std::type_identity_t<T>>& options = {});
+    const AttentionOptions<std::type_identity_t<T>>& options = {}, MutArg<T> log_sums = {});
 template <class T>
 [[nodiscard]] Array<T> scaled_dot_product_attention(
     const View<T>& q, ViewArg<T> k, ViewArg<T> v,
@@ -80,6 +90,14 @@ struct AttentionGradients {
   Array<T> dq, dk, dv;
 };
 
+/// What a forward call gave, so that a backward call need not compute it again: out and log_sums
+/// of scaled_dot_product_attention_into.
+template <class T>
+struct AttentionResult {
+  View<T> out = {};
+  View<T> log_sums = {};
+};
+
 /// Gradient of scaled_dot_product_attention.
 ///
 ///   dv[j] = sum over i of w[i, j] dy[i],   dq[i] = scale sum over j of ds[i, j] k[j],
@@ -87,16 +105,39 @@ struct AttentionGradients {
 ///   ds[i, j] = w[i, j] (dy[i] . v[j] - dy[i] . out[i])
 ///
 /// dy (..., H, Lq, Dv), as the result; q, k, v and options as in the forward call; a numeric mask
-/// goes through attention_mask into options.mask. Weights are computed again tile by tile, so the
-/// memory beyond inputs and results is that of one more result. Error(DimensionMismatch): shape of
-/// dy; otherwise as the forward call. Numerics: what is blocked neither gets a gradient nor takes
-/// part in one, even when NaN or infinite; a query that sees nothing has zeros. Added in the order
-/// of heads and positions: the same bits on any number of threads. bias gets no gradient. Dao et
-/// al. 2022.
+/// goes through attention_mask into options.mask; `forward`, if given, spares computing the result
+/// again. Weights are computed again tile by tile, so the memory beyond inputs and results is that
+/// of one more result; where there are few heads, of up to eight dq.
+/// Error(DimensionMismatch): shapes of dy and of forward's; otherwise as the forward call.
+/// Numerics: what is blocked neither gets a gradient nor takes part in one, even when NaN or
+/// infinite; a query that sees nothing has zeros. Added in the order of heads and positions: the
+/// same bits on any number of threads. Gradient of bias:
+/// scaled_dot_product_attention_backward_bias. Dao et al. 2022.
 template <class T>
 [[nodiscard]] AttentionGradients<T> scaled_dot_product_attention_backward(
     const View<T>& dy, ViewArg<T> q, ViewArg<T> k, ViewArg<T> v,
-    const AttentionOptions<std::type_identity_t<T>>& options = {});
+    const AttentionOptions<std::type_identity_t<T>>& options = {},
+    const AttentionResult<std::type_identity_t<T>>& forward = {});
+
+/// Gradient of scaled_dot_product_attention to options.bias.
+///
+///   dbias[i, j] = ds[i, j], summed over the axes along which bias was broadcast
+///
+/// Returns bias's shape; 0 where it blocks. Everything else as for
+/// scaled_dot_product_attention_backward; Error(InvalidOperation): options have no bias.
+template <class T>
+[[nodiscard]] Array<T> scaled_dot_product_attention_backward_bias(
+    const View<T>& dy, ViewArg<T> q, ViewArg<T> k, ViewArg<T> v,
+    const AttentionOptions<std::type_identity_t<T>>& options,
+    const AttentionResult<std::type_identity_t<T>>& forward = {});
+
+/// The weights w themselves, before dropout: (..., H, Lq, Lk), rows that sum to 1, or are 0 where a
+/// query sees nothing. To look at: the other functions never store them. Options, errors and
+/// numerics as for scaled_dot_product_attention; dropout is ignored. torch.nn.MultiheadAttention's
+/// need_weights.
+template <class T>
+[[nodiscard]] Array<T> scaled_dot_product_attention_weights(
+    const View<T>& q, ViewArg<T> k, const AttentionOptions<std::type_identity_t<T>>& options = {});
 
 /// The mask that a numeric one means: out = keep_mask != 0.
 template <class T>
