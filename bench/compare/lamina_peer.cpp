@@ -5,6 +5,7 @@
 #include "lamina/core/parallel.hpp"
 #include "lamina/core/simd.hpp"
 #include "lamina/nn/activation.hpp"
+#include "lamina/nn/adaptive_pooling.hpp"
 #include "lamina/nn/arithmetic.hpp"
 #include "lamina/nn/attention.hpp"
 #include "lamina/nn/conv.hpp"
@@ -12,6 +13,7 @@
 #include "lamina/nn/linear.hpp"
 #include "lamina/nn/loss_classification.hpp"
 #include "lamina/nn/normalization.hpp"
+#include "lamina/nn/pooling.hpp"
 #include "lamina/nn/reduction.hpp"
 #include "lamina/nn/softmax.hpp"
 #include "nn/gemm.hpp"
@@ -136,6 +138,18 @@ Run operation(const Problem& p, const std::shared_ptr<Array<T>>& out) {
       nn::batch_norm_backward_into(dy, x, y, out->view(), dgamma->view(), dbeta->view(), 1e-5,
                                    format, {mean->view(), rstd->view()});
     };
+  }
+  if (p.op == "max_pool") {
+    const nn::Pool2dOptions options{.stride = q.stride, .padding = q.padding, .format = format};
+    return [=] { nn::max_pool2d_into(x, q.kernel, out->view(), options); };
+  }
+  if (p.op == "avg_pool") {
+    const nn::AvgPool2dOptions options{.stride = q.stride, .padding = q.padding, .format = format};
+    return [=] { nn::avg_pool2d_into(x, q.kernel, out->view(), options); };
+  }
+  if (p.op == "global_avg_pool") {
+    const nn::GlobalPoolOptions options{.keep_dims = true, .format = format};
+    return [=] { nn::global_avg_pool_into(x, out->view(), options); };
   }
   if (p.op == "attention") {
     const nn::AttentionOptions<T> options{.causal = q.causal};

@@ -7,6 +7,7 @@
 #include "lamina/layers/conv.hpp"
 #include "lamina/layers/linear.hpp"
 #include "lamina/layers/normalization.hpp"
+#include "lamina/layers/pooling.hpp"
 #include "lamina/layers/sequential.hpp"
 #include "lamina/optim/optimizer.hpp"
 
@@ -45,6 +46,29 @@ std::function<void()> trainer(const Problem& p) {
     t->net.append(layers::Linear<T>(512, 256, generator));
     t->net.append(layers::ReLU<T>());
     t->net.append(layers::Linear<T>(256, 10, generator));
+  } else if (p.op == "train_lenet") {
+    t->net.append(layers::Conv2d<T>(1, 6, {5, 5}, generator, {.conv = {.padding = 2}}));
+    t->net.append(layers::ReLU<T>());
+    t->net.append(layers::MaxPool2d<T>(2));
+    t->net.append(layers::Conv2d<T>(6, 16, {5, 5}, generator));
+    t->net.append(layers::ReLU<T>());
+    t->net.append(layers::MaxPool2d<T>(2));
+    t->net.append(layers::Flatten<T>());
+    t->net.append(layers::Linear<T>(400, 120, generator));
+    t->net.append(layers::ReLU<T>());
+    t->net.append(layers::Linear<T>(120, 84, generator));
+    t->net.append(layers::ReLU<T>());
+    t->net.append(layers::Linear<T>(84, 10, generator));
+  } else if (p.op == "train_cnn") {
+    for (const Index channels : {32, 64}) {
+      const Index in = channels == 32 ? 3 : 32;
+      t->net.append(layers::Conv2d<T>(in, channels, {3, 3}, generator, {.conv = {.padding = 1}}));
+      t->net.append(layers::BatchNorm2d<T>(channels));
+      t->net.append(layers::ReLU<T>());
+      t->net.append(layers::MaxPool2d<T>(2));
+    }
+    t->net.append(layers::Flatten<T>());
+    t->net.append(layers::Linear<T>(64 * 8 * 8, 10, generator));
   } else {
     return {};
   }
