@@ -494,13 +494,22 @@ Generator& default_generator() {
   return generator;
 }
 
-Generator& Call::generator() const {
-  const py::handle given = object("generator");
+bool Call::holds_integers(std::string_view parameter) const {
+  const py::handle given = object(parameter);
+  if (given.is_none() || py::isinstance<Tensor>(given)) {
+    return false;
+  }
+  const py::array array = as_numpy(given, place(parameter));
+  return array.dtype().kind() == 'i' || array.dtype().kind() == 'u';
+}
+
+Generator& Call::generator(std::string_view parameter) const {
+  const py::handle given = object(parameter);
   if (given.is_none()) {
     return default_generator();
   }
   if (!py::isinstance<Generator>(given)) {
-    throw_type_error(place("generator"), "must be a lamina.Generator");
+    throw_type_error(place(parameter), "must be a lamina.Generator");
   }
   return py::cast<Generator&>(given);
 }
@@ -526,7 +535,7 @@ template py::object Call::deliver(Array<double>&&);
 template py::object Call::deliver(Array<bool>&&);
 template py::object Call::deliver(Array<std::int64_t>&&);
 
-Type Call::common_type(std::initializer_list<const Operand*> operands) const {
+Type Call::common_type(std::span<const Operand* const> operands) const {
   const Operand* first = nullptr;
   for (const Operand* operand : operands) {
     if (!operand->has_type()) {
@@ -546,7 +555,7 @@ Type Call::common_type(std::initializer_list<const Operand*> operands) const {
   return first == nullptr ? Type::Float64 : first->type();
 }
 
-void Call::refuse_recorded(std::initializer_list<const Operand*> operands) const {
+void Call::refuse_recorded(std::span<const Operand* const> operands) const {
   for (const Operand* operand : operands) {
     if (operand->is_recorded()) {
       check(false, ErrorKind::Unsupported, name(), operand->place().argument,

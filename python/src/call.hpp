@@ -141,8 +141,10 @@ class Call {
   [[nodiscard]] DataFormat data_format() const;
   /// "float32" or "float64", as a string, a NumPy type or a dtype, from `dtype`.
   [[nodiscard]] Type dtype() const;
-  /// From `generator`; None is the module's own.
-  [[nodiscard]] Generator& generator() const;
+  /// None is the module's own.
+  [[nodiscard]] Generator& generator(std::string_view parameter = "generator") const;
+  /// An array or list of integers: labels rather than numbers.
+  [[nodiscard]] bool holds_integers(std::string_view parameter) const;
 
   /// Whether `out` was given.
   [[nodiscard]] bool has_out() const;
@@ -160,8 +162,14 @@ class Call {
   [[nodiscard]] py::object deliver(float result) { return py::float_(static_cast<double>(result)); }
 
   /// The element type that all arguments have; float64 if none has one. TypeError if they differ.
-  [[nodiscard]] Type common_type(std::initializer_list<const Operand*> operands) const;
-  void refuse_recorded(std::initializer_list<const Operand*> operands) const;
+  [[nodiscard]] Type common_type(std::span<const Operand* const> operands) const;
+  [[nodiscard]] Type common_type(std::initializer_list<const Operand*> operands) const {
+    return common_type(std::span(operands.begin(), operands.size()));
+  }
+  void refuse_recorded(std::span<const Operand* const> operands) const;
+  void refuse_recorded(std::initializer_list<const Operand*> operands) const {
+    refuse_recorded(std::span(operands.begin(), operands.size()));
+  }
   void refuse_out() const;
 
  private:
@@ -271,6 +279,16 @@ py::object create(Call& call, const F& f) {
 /// Element type of a view or a variable: the T of options that hold views.
 template <class X>
 using ElementOf = typename std::remove_cvref_t<X>::value_type;
+
+/// The elements of an argument that counts as a constant.
+template <class T>
+[[nodiscard]] View<T> value_of(const View<T>& x) {
+  return x;
+}
+template <class T>
+[[nodiscard]] View<T> value_of(const Var<T>& x) {
+  return x.defined() ? x.value() : View<T>();
+}
 
 /// To be called in a catch block: sets the Python error that stands for the C++ exception.
 void translate_exception();

@@ -1,6 +1,7 @@
 #include "lamina/nn/conv.hpp"
 
 #include "lamina/autograd/ops_conv.hpp"
+#include "lamina/autograd/ops_unfold.hpp"
 #include "modules.hpp"
 
 namespace lamina::python {
@@ -248,21 +249,28 @@ void def_other_names(Module& nn) {
 }
 
 void def_pad(Module& nn) {
-  nn.def("pad(x, amounts, value=\"zero\", *, out=None) -> Array", R"(
+  nn.def("pad(x, amounts, value=\"zero\", *, out=None) -> Recorded", R"(
 Makes an array larger at its edges.
 
 x       any shape
 amounts for each axis, or for the last axes only, a number or a pair before and behind
-value   "zero"; "reflect": the image mirrored at its edge; "replicate": the edge; "circular"
+value   "zero"; "reflect": the image mirrored at its edge; "replicate": the edge; "circular"; or a
+        number, whose gradient is that of "zero"
 returns x's shape, larger
 
 Gradient: pad_backward. numpy.pad.)",
          [](Call& call) {
            Operand x = call.array("x");
            const std::vector<PaddingAmount> amounts = call.amounts("amounts");
+           if (!PyUnicode_Check(call.object("value").ptr())) {
+             const double constant = call.number("value");
+             return record(call, std::tie(x), [&](const auto& a) {
+               return nn::pad(a, amounts, static_cast<ElementOf<decltype(a)>>(constant));
+             });
+           }
            const nn::PaddingValue value = padding_value(call, "value");
-           return compute(call, std::tie(x),
-                          [&](const auto& a) { return nn::pad(a, amounts, value); });
+           return record(call, std::tie(x),
+                         [&](const auto& a) { return nn::pad(a, amounts, value); });
          });
   nn.def("pad_backward(dy, amounts, value=\"zero\", *, out=None) -> Array",
          "Gradient of pad: each element of x collects from all places it went to.\n\n"
