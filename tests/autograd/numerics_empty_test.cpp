@@ -19,8 +19,11 @@
 #include "lamina/autograd/ops_loss.hpp"
 #include "lamina/autograd/ops_loss_embedding.hpp"
 #include "lamina/autograd/ops_normalization.hpp"
+#include "lamina/autograd/ops_pooling.hpp"
+#include "lamina/autograd/ops_recurrent.hpp"
 #include "lamina/autograd/ops_reduction.hpp"
 #include "lamina/autograd/ops_softmax.hpp"
+#include "lamina/autograd/ops_unfold.hpp"
 #include "support/expect.hpp"
 #include "support/values.hpp"
 
@@ -206,6 +209,57 @@ TYPED_TEST(EmptyBatch, ProductsAndConvolutions) {
   all.push_back({"conv3d", {{0, 2, 4, 5, 6}, {4, 2, 3, 3, 3}, {4}}, {0, 4, 2, 3, 4}, [](In in) {
                    return nn::conv3d(in[0], in[1], in[2]);
                  }});
+  this->check(all);
+}
+
+TYPED_TEST(EmptyBatch, Windows) {
+  using T = TypeParam;
+  using In = const Inputs<T>&;
+  const std::vector<Shape> x{{0, 2, 6, 8}};
+  Empties<T> all;
+  all.push_back({"conv_transpose2d", {{0, 2, 4, 5}, {2, 3, 2, 2}, {3}}, {0, 3, 5, 6}, [](In in) {
+                   return nn::conv_transpose2d(in[0], in[1], in[2]);
+                 }});
+  all.push_back({"max_pool2d", x, {0, 2, 3, 4}, [](In in) { return nn::max_pool2d(in[0], 2); }});
+  all.push_back({"avg_pool2d", x, {0, 2, 3, 4}, [](In in) { return nn::avg_pool2d(in[0], 2); }});
+  all.push_back({"lp_pool2d", x, {0, 2, 3, 4}, [](In in) { return nn::lp_pool2d(in[0], 2.0, 2); }});
+  all.push_back(
+      {"max_pool1d", {{0, 2, 6}}, {0, 2, 3}, [](In in) { return nn::max_pool1d(in[0], 2); }});
+  all.push_back({"avg_pool3d", {{0, 2, 4, 4, 4}}, {0, 2, 2, 2, 2}, [](In in) {
+                   return nn::avg_pool3d(in[0], 2);
+                 }});
+  all.push_back({"max_pool2d of no channels", {{2, 0, 6, 8}}, {2, 0, 3, 4}, [](In in) {
+                   return nn::max_pool2d(in[0], 2);
+                 }});
+  all.push_back({"adaptive_avg_pool2d", x, {0, 2, 3, 3}, [](In in) {
+                   return nn::adaptive_avg_pool2d(in[0], 3);
+                 }});
+  all.push_back({"adaptive_max_pool2d", x, {0, 2, 3, 3}, [](In in) {
+                   return nn::adaptive_max_pool2d(in[0], 3);
+                 }});
+  all.push_back({"unfold2d", x, {0, 8, 35}, [](In in) { return nn::unfold2d(in[0], 2); }});
+  all.push_back({"fold2d", {{0, 8, 35}}, {0, 2, 6, 8}, [](In in) {
+                   return nn::fold2d(in[0], {6, 8}, 2);
+                 }});
+  all.push_back({"pad", x, {0, 2, 8, 8}, [](In in) { return nn::pad(in[0], {{1, 1}, {0, 0}}); }});
+  this->check(all);
+}
+
+TYPED_TEST(EmptyBatch, Recurrent) {
+  using T = TypeParam;
+  using In = const Inputs<T>&;
+  using Weights = nn::RecurrentParameters<T>;
+  Empties<T> all;
+  const auto shapes = [](Index gates) {
+    return std::vector<Shape>{{5, 0, 3}, {gates * 4, 3}, {gates * 4, 4}, {gates * 4}, {gates * 4}};
+  };
+  const auto weights = [](In in) { return Weights(in[1], in[2], in[3], in[4]); };
+  all.push_back(
+      {"rnn", shapes(1), {5, 0, 4}, [=](In in) { return nn::rnn(in[0], {weights(in)}).y; }});
+  all.push_back(
+      {"lstm", shapes(4), {5, 0, 4}, [=](In in) { return nn::lstm(in[0], {weights(in)}).y; }});
+  all.push_back(
+      {"gru", shapes(3), {5, 0, 4}, [=](In in) { return nn::gru(in[0], {weights(in)}).y; }});
   this->check(all);
 }
 
