@@ -18,6 +18,12 @@ Index checked_heads(Index features, Index heads, Index key_heads) {
   return key_heads == 0 ? heads : key_heads;
 }
 
+double checked_dropout(double p) {
+  check(p >= 0 && p <= 1, ErrorKind::InvalidOperation, "MultiheadAttention",
+        "dropout must be in [0, 1], got ", p);
+  return p;
+}
+
 template <class T>
 Linear<T> projection(Index in, Index out, Generator& generator,
                      const MultiheadAttentionOptions& options) {
@@ -55,12 +61,17 @@ MultiheadAttention<T>::MultiheadAttention(Index features, Index heads, Generator
       heads_(heads),
       key_heads_(checked_heads(features, heads, options.key_heads)),
       causal_(options.causal),
+      dropout_(checked_dropout(options.dropout)),
       query_(projection<T>(features, features, generator, options)),
       key_(projection<T>(options.key_features == 0 ? features : options.key_features,
                          features / heads * key_heads_, generator, options)),
       value_(projection<T>(options.key_features == 0 ? features : options.key_features,
                            features / heads * key_heads_, generator, options)),
-      out_(projection<T>(features, features, generator, options)) {}
+      out_(projection<T>(features, features, generator, options)) {
+  if (dropout_ > 0) {
+    generator_ = Generator(generator.next_u64());
+  }
+}
 
 template <class T>
 std::string MultiheadAttention<T>::name() const {
@@ -83,9 +94,12 @@ Var<T> MultiheadAttention<T>::forward(const Var<T>& x, const Var<T>& context,
   check(x.rank() >= 2 && context.rank() == x.rank(), ErrorKind::DimensionMismatch,
         "MultiheadAttention", "x and context must have as many axes, at least 2; x ", x.shape(),
         ", context ", context.shape());
+  nn::AttentionOptions<T> dropping = options;
+  dropping.dropout = this->training() ? dropout_ : 0;
+  dropping.generator = &generator_;
   const Var<T> heads = nn::scaled_dot_product_attention(
       split_heads(query_(x), heads_), split_heads(key_(context), key_heads_),
-      split_heads(value_(context), key_heads_), options);
+      split_heads(value_(context), key_heads_), dropping);
   return out_(join_heads(heads));
 }
 

@@ -105,5 +105,17 @@ TEST(EmbeddingLayer, LooksUpAndTrainsAllButPadding) {
             "Embedding: weight must be (rows, features), got (5,)");
 }
 
+TEST(MultiheadAttentionLayer, DropsInTrainingOnly) {
+  Generator generator(1);
+  layers::MultiheadAttention<double> attention(8, 2, generator, {.dropout = 0.5});
+  const auto x = lamina::testing::values<double>({2, 5, 8}, 1);
+  EXPECT_FALSE(attention(x).value() == attention(x).value());
+  attention.eval();
+  EXPECT_EQ(attention(x).value(), attention(x).value());
+  EXPECT_EQ(lamina::testing::message_of(
+                [&] { layers::MultiheadAttention<double>(8, 2, generator, {.dropout = 3}); }),
+            "MultiheadAttention: dropout must be in [0, 1], got 3");
+}
+
 }  // namespace
 }  // namespace lamina

@@ -15,6 +15,7 @@ struct MultiheadAttentionOptions {
   bool bias = true;
   bool causal = false;  ///< of forward(x)
   WeightInit init = WeightInit::XavierUniform;
+  double dropout = 0;  ///< of the weights, in training mode only
 };
 
 /// Attention of several heads between learned projections.
@@ -25,7 +26,8 @@ struct MultiheadAttentionOptions {
 /// x (..., Lq, features)   context (..., Lk, key_features)   y (..., Lq, features)
 /// One or no leading axis before these. Each head has features / heads features. With fewer heads
 /// of keys, neighboring heads share them. Biases start at 0. Parameters: query, key, value and out,
-/// each with weight and bias. Errors: InvalidOperation for heads that do not divide; those of
+/// each with weight and bias. Dropout has a generator of its own, seeded from the one given.
+/// Errors: InvalidOperation for heads that do not divide and for dropout outside [0, 1]; those of
 /// nn::linear and nn::scaled_dot_product_attention. torch.nn.MultiheadAttention (batch first),
 /// Vaswani et al. 2017.
 template <class T = float>
@@ -37,9 +39,11 @@ class MultiheadAttention final : public Layer<T> {
   [[nodiscard]] std::string name() const override;
   /// Of x to itself.
   [[nodiscard]] Var<T> forward(const Var<T>& x) override;
-  /// Of x to a context; masks are those of the scores (..., heads, Lq, Lk).
+  /// Of x to a context; masks are those of the scores (..., heads, Lq, Lk). Dropout is the layer's.
   [[nodiscard]] Var<T> forward(const Var<T>& x, const Var<T>& context,
                                const nn::AttentionOptions<T>& options = {});
+  /// Of dropout, to save and restore its state.
+  [[nodiscard]] Generator& generator() noexcept { return generator_; }
   using Layer<T>::operator();
   Var<T> operator()(const Var<T>& x, const Var<T>& context,
                     const nn::AttentionOptions<T>& options = {}) {
@@ -52,6 +56,8 @@ class MultiheadAttention final : public Layer<T> {
  private:
   Index features_, heads_, key_heads_;
   bool causal_;
+  double dropout_;
+  Generator generator_;
   Linear<T> query_, key_, value_, out_;
 };
 
