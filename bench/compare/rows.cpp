@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <sstream>
 
 namespace lamina::compare {
 
@@ -193,24 +194,21 @@ const std::vector<Row>& rows() {
 }
 
 std::string shape_of(const Row& row) {
-  std::string text;
-  for (const std::int64_t extent : row.dims) {
-    text += (text.empty() ? "" : "x") + std::to_string(extent);
+  std::ostringstream text;
+  for (std::size_t i = 0; i < row.dims.size(); ++i) {
+    text << (i == 0 ? "" : "x") << row.dims[i];
   }
   const Parameters& p = row.parameters;
   if (p.kernel > 0) {
-    text += " " + std::to_string(p.kernel) + "x" + std::to_string(p.kernel) + "/" +
-            std::to_string(p.stride);
+    text << " " << p.kernel << "x" << p.kernel << "/" << p.stride;
   }
-  if (row.group == "reduction") {
-    text += p.axis == kAllAxes ? "" : " axis " + std::to_string(p.axis);
-  } else if (p.axis >= 0) {
-    text += " axis " + std::to_string(p.axis);
+  if (p.axis >= 0 && p.axis != kAllAxes) {
+    text << " axis " << p.axis;
   }
   if (p.causal) {
-    text += " causal";
+    text << " causal";
   }
-  return text;
+  return text.str();
 }
 
 Problem make_problem(const Row& row, Type type, Terms terms) {

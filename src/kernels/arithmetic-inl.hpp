@@ -7,12 +7,11 @@
 #define LAMINA_KERNELS_ARITHMETIC_INL
 #endif
 
-#include <cmath>
-
 #include "hwy/highway.h"
 #include "kernels/arithmetic.hpp"
 #include "kernels/map-inl.hpp"
 #include "kernels/math-inl.hpp"
+#include "kernels/pow-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels {
@@ -122,28 +121,25 @@ struct MinimumOp {
   }
 };
 
-// A power that is right to the last place over the whole range is the C library's, one by one.
-template <class T>
-void PowRun(const T* a, const T* b, T* y, Index n) {
-  for (Index i = 0; i < n; ++i) {
-    y[i] = std::pow(a[i], b[i]);
+struct PowOp {
+  template <class D, class V>
+  static HWY_INLINE V Apply(D d, V a, V b) {
+    return Pow(d, a, b);
   }
-}
-template <class T>
-void PowBackwardA(const T* dy, const T* a, const T* b, T* da, Index n) {
-  for (Index i = 0; i < n; ++i) {
-    da[i] = b[i] == T(0) ? T(0) : dy[i] * b[i] * std::pow(a[i], b[i] - T(1));
+  template <class D, class V>
+  static HWY_INLINE V BackwardA(D d, V dy, V a, V b) {
+    const V slope = hn::Mul(hn::Mul(dy, b), Pow(d, a, hn::Sub(b, hn::Set(d, hn::TFromD<D>(1)))));
+    return hn::IfThenZeroElse(hn::Eq(b, hn::Zero(d)), slope);
   }
-}
-template <class T>
-void PowBackwardB(const T* dy, const T* a, const T* b, T* db, Index n) {
-  for (Index i = 0; i < n; ++i) {
-    // The limit of a^b log a for a to 0.
-    db[i] = a[i] == T(0) && b[i] >= T(0) ? T(0) : dy[i] * std::pow(a[i], b[i]) * std::log(a[i]);
+  // The limit of a^b log a for a to 0 is 0.
+  template <class D, class V>
+  static HWY_INLINE V BackwardB(D d, V dy, V a, V b) {
+    const V slope = hn::Mul(hn::Mul(dy, Pow(d, a, b)), Log(d, a));
+    return hn::IfThenZeroElse(hn::And(hn::Eq(a, hn::Zero(d)), hn::Ge(b, hn::Zero(d))), slope);
   }
-}
+};
 
-/// visit(Op()) for every member but Pow.
+/// visit(Op()) for every member.
 template <class F>
 HWY_INLINE void VisitBinary(nn::BinaryOp op, const F& visit) {
   switch (op) {
@@ -160,15 +156,12 @@ HWY_INLINE void VisitBinary(nn::BinaryOp op, const F& visit) {
     case nn::BinaryOp::Minimum:
       return visit(MinimumOp());
     case nn::BinaryOp::Pow:
-      return;
+      return visit(PowOp());
   }
 }
 
 template <class T>
 void BinaryOf(nn::BinaryOp op, const T* a, const T* b, T* y, Index n) {
-  if (op == nn::BinaryOp::Pow) {
-    return PowRun(a, b, y, n);
-  }
   VisitBinary(op, [&](auto member) HWY_ATTR {
     MapRun<2>(
         static_cast<size_t>(n), y,
@@ -177,12 +170,6 @@ void BinaryOf(nn::BinaryOp op, const T* a, const T* b, T* y, Index n) {
 }
 template <class T>
 void BinaryScalarOf(nn::BinaryOp op, const T* a, T b, T* y, Index n) {
-  if (op == nn::BinaryOp::Pow) {
-    for (Index i = 0; i < n; ++i) {
-      y[i] = std::pow(a[i], b);
-    }
-    return;
-  }
   VisitBinary(op, [&](auto member) HWY_ATTR {
     MapRun<2>(
         static_cast<size_t>(n), y,
@@ -191,12 +178,6 @@ void BinaryScalarOf(nn::BinaryOp op, const T* a, T b, T* y, Index n) {
 }
 template <class T>
 void ScalarBinaryOf(nn::BinaryOp op, T a, const T* b, T* y, Index n) {
-  if (op == nn::BinaryOp::Pow) {
-    for (Index i = 0; i < n; ++i) {
-      y[i] = std::pow(a, b[i]);
-    }
-    return;
-  }
   VisitBinary(op, [&](auto member) HWY_ATTR {
     MapRun<2>(
         static_cast<size_t>(n), y,
@@ -205,9 +186,6 @@ void ScalarBinaryOf(nn::BinaryOp op, T a, const T* b, T* y, Index n) {
 }
 template <class T>
 void BinaryBackwardAOf(nn::BinaryOp op, const T* dy, const T* a, const T* b, T* da, Index n) {
-  if (op == nn::BinaryOp::Pow) {
-    return PowBackwardA(dy, a, b, da, n);
-  }
   VisitBinary(op, [&](auto member) HWY_ATTR {
     MapRun<1>(
         static_cast<size_t>(n), da,
@@ -218,9 +196,6 @@ void BinaryBackwardAOf(nn::BinaryOp op, const T* dy, const T* a, const T* b, T* 
 }
 template <class T>
 void BinaryBackwardBOf(nn::BinaryOp op, const T* dy, const T* a, const T* b, T* db, Index n) {
-  if (op == nn::BinaryOp::Pow) {
-    return PowBackwardB(dy, a, b, db, n);
-  }
   VisitBinary(op, [&](auto member) HWY_ATTR {
     MapRun<1>(
         static_cast<size_t>(n), db,

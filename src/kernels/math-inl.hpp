@@ -52,6 +52,7 @@ HWY_INLINE V SumByPairs(D d, V x, const V (&c)[kCount]) {
     return c[0];
   } else {
     V pairs[(kCount + 1) / 2];
+    HWY_UNROLL(8)  // in registers even where the compiler would rather loop
     for (size_t i = 0; i + 1 < kCount; i += 2) {
       pairs[i / 2] = hn::MulAdd(c[i + 1], x, c[i]);
     }
@@ -70,6 +71,7 @@ HWY_INLINE V Polynomial(D d, V x, double c0, C... higher) {
   const V first = hn::Set(d, static_cast<hn::TFromD<D>>(c0));
   if constexpr (sizeof(hn::TFromD<D>) == 4) {
     V sum = c[sizeof...(C) - 1];
+    HWY_UNROLL(16)
     for (size_t i = sizeof...(C) - 1; i != 0; --i) {
       sum = hn::MulAdd(sum, x, c[i - 1]);
     }

@@ -15,8 +15,10 @@
 #include <cmath>
 #include <type_traits>
 
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "kernels/norm.hpp"
+#include "kernels/stream-inl.hpp"
 #include "kernels/tail-inl.hpp"
 
 // The loops below are made of lambdas; a call for each vector would cost more than the arithmetic.
@@ -214,32 +216,48 @@ HWY_INLINE void ApplyRun(D d, const Moments<T>& m, Index n, const T* x, T* y, co
   });
 }
 
+/// Elements [begin, begin + n) of a run, to y.
+template <class D, class T>
+HWY_INLINE void ApplyPart(D d, const NormArgs<T>& a, const Moments<T>& m, Index run, const T* x,
+                          T* y, const T* gamma, const T* beta, Index begin, Index n) {
+  using V = hn::Vec<D>;
+  if (a.steps.element == 0) {
+    const double factor = gamma == nullptr ? 1 : static_cast<double>(gamma[run * a.steps.run]);
+    const double offset_y = beta == nullptr ? 0 : static_cast<double>(beta[run * a.steps.run]);
+    const V mean = hn::Set(d, m.mean);
+    const V scale = hn::Set(d, static_cast<T>(m.rstd * factor));
+    const V shift = hn::Set(d, static_cast<T>(offset_y - m.rest * m.rstd * factor));
+    ForRun(d, n, [&](Index i, auto lanes) LAMINA_NORM_INLINE {
+      lanes.Store(d, hn::MulAdd(hn::Sub(lanes.Load(d, x + i), mean), scale, shift), y + i);
+    });
+  } else if (gamma != nullptr && beta != nullptr) {
+    ApplyRun<true, true>(d, m, n, x, y, gamma + begin, beta + begin);
+  } else if (gamma != nullptr) {
+    ApplyRun<true, false>(d, m, n, x, y, gamma + begin, beta);
+  } else if (beta != nullptr) {
+    ApplyRun<false, true>(d, m, n, x, y, gamma, beta + begin);
+  } else {
+    ApplyRun<false, false>(d, m, n, x, y, gamma, beta);
+  }
+}
+
 template <class D, class T>
 HWY_INLINE void ApplyGroup(D d, const NormArgs<T>& a, const Moments<T>& m, Index group) {
-  using V = hn::Vec<D>;
   const T* gamma = a.gamma == nullptr ? nullptr : a.gamma + group * a.steps.group;
   const T* beta = a.beta == nullptr ? nullptr : a.beta + group * a.steps.group;
-  const V mean = hn::Set(d, m.mean);
+  // What is streamed waits in the L1 for a moment.
+  constexpr Index kBlock = 1024;
+  HWY_ALIGN T block[kBlock];
+  const Index most = a.stream ? kBlock : a.n;
   for (Index run = 0; run < a.runs; ++run) {
     const Index offset = group * a.group_stride + run * a.run_stride;
-    const T* x = a.x + offset;
-    T* y = a.y + offset;
-    if (a.steps.element == 0) {
-      const double factor = gamma == nullptr ? 1 : static_cast<double>(gamma[run * a.steps.run]);
-      const double offset_y = beta == nullptr ? 0 : static_cast<double>(beta[run * a.steps.run]);
-      const V scale = hn::Set(d, static_cast<T>(m.rstd * factor));
-      const V shift = hn::Set(d, static_cast<T>(offset_y - m.rest * m.rstd * factor));
-      ForRun(d, a.n, [&](Index i, auto lanes) LAMINA_NORM_INLINE {
-        lanes.Store(d, hn::MulAdd(hn::Sub(lanes.Load(d, x + i), mean), scale, shift), y + i);
-      });
-    } else if (gamma != nullptr && beta != nullptr) {
-      ApplyRun<true, true>(d, m, a.n, x, y, gamma, beta);
-    } else if (gamma != nullptr) {
-      ApplyRun<true, false>(d, m, a.n, x, y, gamma, beta);
-    } else if (beta != nullptr) {
-      ApplyRun<false, true>(d, m, a.n, x, y, gamma, beta);
-    } else {
-      ApplyRun<false, false>(d, m, a.n, x, y, gamma, beta);
+    for (Index begin = 0; begin < a.n; begin += most) {
+      const Index n = std::min(most, a.n - begin);
+      T* const y = a.y + offset + begin;
+      ApplyPart(d, a, m, run, a.x + offset + begin, a.stream ? block : y, gamma, beta, begin, n);
+      if (a.stream) {
+        StreamRun(static_cast<const T*>(block), y, n);
+      }
     }
   }
 }
@@ -267,6 +285,9 @@ void NormGroups(const NormArgs<T>& a) {
     if (a.y != nullptr) {
       ApplyGroup(d, a, m, group);
     }
+  }
+  if (a.stream) {
+    hwy::FlushStream();
   }
 }
 

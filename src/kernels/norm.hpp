@@ -37,6 +37,7 @@ struct NormArgs {
   T* mean = nullptr;   ///< one a group each; null: not wanted
   T* rstd = nullptr;
   T* var = nullptr;
+  bool stream = false;  ///< y is too large for the caches: written around them
 };
 
 template <class T>

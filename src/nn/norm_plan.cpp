@@ -124,6 +124,82 @@ double value_or(const T* values, Index i, double otherwise) {
   return values == nullptr ? otherwise : static_cast<double>(values[i]);
 }
 
+/// What the columns of one sample have in common with a normal distribution.
+struct ColumnMoments {
+  std::vector<double> mean;     ///< less the column's first element, for more digits
+  std::vector<double> squares;  ///< sum of (x - mean)^2
+};
+
+/// Each part of the rows and columns is read twice while it is in the L2: for its mean, then for
+/// the squares of what is left. Parts are joined, in order, as in Chan, Golub and LeVeque 1979.
+template <class T>
+ColumnMoments column_moments(const NormPlan& plan, const T* x) {
+  constexpr Index kMostColumns = 512;
+  constexpr Index kLeastRows = 64;
+  const Index columns = plan.groups;
+  const Index rows = plan.runs;
+  const Index width = std::min(columns, kMostColumns);
+  const Index tiles = ceil_div(columns, width);
+  const Index height = std::max(kLeastRows, kElementGrain / width);
+  const Index parts = ceil_div(rows, height);
+  // For each part two numbers a column: the mean, the sum of squares.
+  const Buffer<double> found(parts * 2 * columns);
+  parallel_for(parts * tiles, 1, [&](Index first, Index last) {
+    std::array<T, kMostColumns> center;
+    std::array<double, 2 * kMostColumns> sums;
+    for (Index task = first; task < last; ++task) {
+      const Index part = task / tiles;
+      const Index column = task % tiles * width;
+      kernels::NormColumnArgs<T> args;
+      args.x = x + part * height * plan.run_stride + column;
+      args.stride = plan.run_stride;
+      args.rows = std::min(height, rows - part * height);
+      args.columns = std::min(width, columns - column);
+      const double count = static_cast<double>(args.rows);
+      args.sums[0] = sums.data();
+      sums.fill(0);
+      // Exact where all elements are equal.
+      args.mean = x + column;
+      kernels::norm_column_sums(args);
+      for (Index c = 0; c < args.columns; ++c) {
+        const auto k = static_cast<std::size_t>(c);
+        center[k] = static_cast<T>(static_cast<double>(args.mean[c]) + sums[k] / count);
+      }
+      args.mean = center.data();
+      args.sums[1] = sums.data() + kMostColumns;
+      sums.fill(0);
+      kernels::norm_column_sums(args);
+      double* const mean = found.data() + part * 2 * columns + column;
+      double* const squares = mean + columns;
+      for (Index c = 0; c < args.columns; ++c) {
+        const auto k = static_cast<std::size_t>(c);
+        const double rest = sums[k] / count;
+        mean[c] = static_cast<double>(center[k]) - static_cast<double>(x[column + c]) + rest;
+        const double square = sums[kMostColumns + k] - rest * sums[k];
+        squares[c] = square < 0 ? 0 : square;  // NaN stays
+      }
+    }
+  });
+  ColumnMoments all{std::vector<double>(found.data(), found.data() + columns),
+                    std::vector<double>(found.data() + columns, found.data() + 2 * columns)};
+  parallel_for(columns, std::max(Index{64}, kElementGrain / parts), [&](Index begin, Index end) {
+    double count = static_cast<double>(std::min(height, rows));
+    for (Index part = 1; part < parts; ++part) {
+      const double more = static_cast<double>(std::min(height, rows - part * height));
+      const double* const mean = found.data() + part * 2 * columns;
+      for (Index c = begin; c < end; ++c) {
+        const auto k = static_cast<std::size_t>(c);
+        const double difference = mean[c] - all.mean[k];
+        all.mean[k] += difference * (more / (count + more));
+        all.squares[k] +=
+            mean[columns + c] + difference * difference * (count * more / (count + more));
+      }
+      count += more;
+    }
+  });
+  return all;
+}
+
 /// Normalizes the columns of one sample.
 template <class T>
 void norm_columns(const NormPlan& plan, const NormForward<T>& pass) {
@@ -150,29 +226,13 @@ void norm_columns(const NormPlan& plan, const NormForward<T>& pass) {
       shift.data()[c] = pass.beta == nullptr ? T{0} : pass.beta[c];
     }
   } else {
-    // Two sums a column for each part of the rows.
-    std::vector<double> sums;
-    const auto sum_parts = [&](const T* center, bool squares) {
-      sums.assign(static_cast<std::size_t>(ceil_div(rows, grain) * 2 * columns), 0.0);
-      parallel_for(rows, grain, [&](Index begin, Index end) {
-        auto args = args_at(begin, end);
-        args.mean = center;
-        args.sums[0] = sums.data() + begin / grain * 2 * columns;
-        args.sums[1] = squares ? args.sums[0] + columns : nullptr;
-        kernels::norm_column_sums(args);
-      });
-      add_parts(sums.data() + 2 * columns, ceil_div(rows, grain) - 1, 2 * columns, sums.data());
-    };
-    sum_parts(pass.x, false);
+    const ColumnMoments moments = column_moments(plan, pass.x);
     for (Index c = 0; c < columns; ++c) {
-      mean.data()[c] = static_cast<T>(static_cast<double>(pass.x[c]) +
-                                      sums[static_cast<std::size_t>(c)] / count);
-    }
-    sum_parts(mean.data(), true);
-    for (Index c = 0; c < columns; ++c) {
-      const double rest = sums[static_cast<std::size_t>(c)] / count;
-      double var = sums[static_cast<std::size_t>(columns + c)] / count - rest * rest;
-      var = var < 0 ? 0 : var;  // NaN stays
+      const auto k = static_cast<std::size_t>(c);
+      const double origin = static_cast<double>(pass.x[c]);
+      mean.data()[c] = static_cast<T>(origin + moments.mean[k]);
+      const double rest = origin - static_cast<double>(mean.data()[c]) + moments.mean[k];
+      const double var = moments.squares[k] / count;
       const double rstd = 1 / std::sqrt(var + pass.eps);
       const double factor = rstd * value_or(pass.gamma, c, 1);
       scale.data()[c] = static_cast<T>(factor);
@@ -191,13 +251,30 @@ void norm_columns(const NormPlan& plan, const NormForward<T>& pass) {
   if (pass.y == nullptr) {
     return;
   }
+  const bool streamed = plan.run_stride == columns && is_streamed<T>(rows * columns);
   parallel_for(rows, grain, [&](Index begin, Index end) {
     auto args = args_at(begin, end);
     args.y = pass.y + begin * plan.run_stride;
     args.mean = mean.data();
     args.scale = scale.data();
     args.shift = shift.data();
-    kernels::norm_column_apply(args);
+    if (!streamed) {
+      kernels::norm_column_apply(args);
+      return;
+    }
+    // Some rows at a time wait in the cache for being streamed.
+    const Index step = std::max(Index{1}, kStreamBlock / columns);
+    const Buffer<T> block(step * columns);
+    T* y = args.y;
+    args.y = block.data();
+    for (Index row = begin; row < end; row += step) {
+      args.rows = std::min(step, end - row);
+      kernels::norm_column_apply(args);
+      kernels::stream_copy(block.data(), y, args.rows * columns);
+      y += args.rows * columns;
+      args.x += args.rows * columns;
+    }
+    kernels::stream_fence();
   });
 }
 
@@ -243,6 +320,7 @@ void run_norm(const NormPlan& plan, const NormForward<T>& pass) {
   shared.eps = pass.eps;
   shared.center = pass.center;
   shared.given = pass.given;
+  shared.stream = pass.y != nullptr && is_streamed<T>(plan.group_count() * plan.group_size());
   parallel_for(plan.group_count(), plan.group_grain(), [&](Index begin, Index end) {
     while (begin < end) {
       const Index group = begin % plan.groups;

@@ -140,8 +140,9 @@ template <class T>
           binary_backward_b<T>(BinaryOp::Div, dy, a, b)};
 }
 
-/// a to the power b, as the C library's pow.  Gradient: da = dy b a^(b-1), 0 where b is 0;
-/// db = dy a^b log a, 0 where a is 0 and b is not negative.  As numpy.power, torch.pow, ONNX Pow.
+/// a to the power b, 2 ULP, special values as IEEE 754's pow.  Gradient: da = dy b a^(b-1), 0 where
+/// b is 0; db = dy a^b log a, 0 where a is 0 and b is not negative.  As numpy.power, torch.pow,
+/// ONNX Pow.
 template <class T>
 [[nodiscard]] Array<T> pow(const View<T>& a, ViewArg<T> b) {
   return binary(BinaryOp::Pow, a, b);

@@ -1,0 +1,156 @@
+#include "nn/streaming.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "kernels/norm.hpp"
+#include "lamina/core/parallel.hpp"
+#include "lamina/core/simd.hpp"
+#include "lamina/nn/activation.hpp"
+#include "lamina/nn/arithmetic.hpp"
+#include "lamina/nn/normalization.hpp"
+
+namespace lamina::nn {
+namespace {
+
+template <class T>
+class Streaming : public ::testing::Test {
+ protected:
+  void TearDown() override { simd::reset(); }
+};
+using Types = ::testing::Types<float, double>;
+TYPED_TEST_SUITE(Streaming, Types);
+
+template <class T>
+Array<T> numbers(const Shape& shape) {
+  Array<T> x = Array<T>::empty(shape);
+  for (Index i = 0; i < x.size(); ++i) {
+    x.data()[i] = static_cast<T>((i * 2654435761) % 4093) / T(512) - T(4);
+  }
+  return x;
+}
+
+TYPED_TEST(Streaming, WritesEachElementWhereverTheResultBegins) {
+  using T = TypeParam;
+  for (const simd::Target target : simd::supported_targets()) {
+    simd::force(target);
+    for (const Index size : {0, 1, 2, 15, 16, 17, 63, 64, 200, 1023, 1024, 1025, 3000}) {
+      const Array<T> x = numbers<T>({size + 1});
+      for (Index begin = 0; begin < 18; ++begin) {
+        std::vector<T> y(static_cast<std::size_t>(size + 40), T(99));
+        detail::map_streamed(
+            y.data() + begin,
+            [](T* to, const T* from, Index n) {
+              ASSERT_LE(n, detail::kStreamBlock);
+              for (Index i = 0; i < n; ++i) {
+                to[i] = from[i] + T(1);
+              }
+            },
+            size, x.data());
+        for (Index i = 0; i < size + 40; ++i) {
+          const bool inside = i >= begin && i < begin + size;
+          ASSERT_EQ(y[static_cast<std::size_t>(i)], inside ? x(i - begin) + T(1) : T(99))
+              << size << " from " << begin << " at " << i;
+        }
+      }
+    }
+  }
+}
+
+/// A matrix of so many rows that the result is beyond the caches of this machine, if they are not
+/// extraordinary.
+template <class T>
+Array<T> large(Index columns) {
+  const Index most = Index{1} << 26;
+  const Index size = std::min(most, detail::streaming_bytes() / Index{sizeof(T)} + 1000);
+  return numbers<T>({size / columns + 1, columns});
+}
+
+TYPED_TEST(Streaming, LargeResultsHaveTheBitsOfSmallOnes) {
+  using T = TypeParam;
+  const Array<T> x = large<T>(1000);
+  const Index half = x.rows() / 2;
+  const View<T> top = x.view().slice(0, half), bottom = x.view().slice(half, x.rows());
+  const int before = num_threads();
+  for (const int threads : {1, 3}) {
+    set_num_threads(threads);
+    const auto expect_top = [&](const Array<T>& y, const Array<T>& expected) {
+      EXPECT_EQ(y.view().slice(0, half), expected);
+    };
+    const auto expect_bottom = [&](const Array<T>& y, const Array<T>& expected) {
+      EXPECT_EQ(y.view().slice(half, x.rows()), expected);
+    };
+    expect_top(sigmoid(x), sigmoid(top));
+    Array<T> y = add<T>(x, x);
+    expect_bottom(y, add<T>(bottom, bottom));
+    relu_inplace(y);
+    expect_top(y, relu(add<T>(top, top)));
+    const Array<T> gamma = numbers<T>({1000}), beta = numbers<T>({1000});
+    expect_bottom(layer_norm<T>(x, gamma, beta), layer_norm<T>(bottom, gamma, beta));
+    expect_top(rms_norm<T>(x, gamma), rms_norm<T>(top, gamma));
+  }
+  set_num_threads(before);
+}
+
+TYPED_TEST(Streaming, LargeBatchesAreNormalizedByChannel) {
+  using T = TypeParam;
+  for (const Index channels : {7, 64, 1500}) {
+    const Array<T> x = large<T>(channels);
+    const Array<T> gamma = numbers<T>({channels}), beta = numbers<T>({channels});
+    for (const DataFormat format : {DataFormat::NHWC, DataFormat::NCHW}) {
+      // NCHW: (1, channels, rows) holds the same columns, transposed.
+      const bool last = format == DataFormat::NHWC;
+      const Array<T> in = last ? x : Array<T>(x.t().reshape({1, channels, x.rows()}));
+      const Array<T> y = batch_norm<T>(in, gamma, beta, 1e-5, format);
+      for (const Index c : {Index{0}, channels / 2, channels - 1}) {
+        double mean = 0, squares = 0;
+        for (Index r = 0; r < x.rows(); ++r) {
+          mean += static_cast<double>(x(r, c)) / static_cast<double>(x.rows());
+        }
+        for (Index r = 0; r < x.rows(); ++r) {
+          squares += std::pow(static_cast<double>(x(r, c)) - mean, 2);
+        }
+        const double rstd = 1 / std::sqrt(squares / static_cast<double>(x.rows()) + 1e-5);
+        for (const Index r : {Index{0}, x.rows() / 3, x.rows() - 1}) {
+          const double expected =
+              (static_cast<double>(x(r, c)) - mean) * rstd * static_cast<double>(gamma(c)) +
+              static_cast<double>(beta(c));
+          const T value = last ? y(r, c) : y(0, c, r);
+          EXPECT_NEAR(static_cast<double>(value), expected, sizeof(T) == 4 ? 1e-5 : 1e-13);
+        }
+      }
+    }
+  }
+}
+
+TYPED_TEST(Streaming, NormalizedGroupsHaveTheSameBits) {
+  using T = TypeParam;
+  const Array<T> x = numbers<T>({6, 2500}), gamma = numbers<T>({2500});
+  for (const simd::Target target : simd::supported_targets()) {
+    simd::force(target);
+    for (const Index element : {0, 1}) {
+      Array<T> expected = Array<T>::zeros(x.shape()), y = Array<T>::zeros(x.shape());
+      kernels::NormArgs<T> args;
+      args.x = x.data();
+      args.groups = 3;
+      args.group_stride = 5000;
+      args.runs = 2;
+      args.run_stride = 2500;
+      args.n = 2500;
+      args.gamma = gamma.data();
+      args.steps = {element == 1 ? 0 : 2, element == 1 ? 0 : 1, element};
+      args.eps = 1e-5;
+      args.y = expected.data();
+      kernels::norm_groups(args);
+      args.y = y.data();
+      args.stream = true;
+      kernels::norm_groups(args);
+      EXPECT_EQ(y, expected);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lamina::nn
