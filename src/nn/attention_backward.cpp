@@ -225,15 +225,14 @@ AttentionGradients<T> scaled_dot_product_attention_backward(
   const Index blocks = ceil_div(problem.keys, kBlockKeys);
   const Index parts = std::min(blocks, ceil_div(kEnoughTasks, key_heads));
   const Index dq_size = result.dq.size();
-  const Array<T> others = Array<T>::zeros({parts - 1, dq_size});
+  Array<T> others = Array<T>::zeros({parts - 1, dq_size});
   const Index dq_of_head = problem.group * problem.queries * problem.features;
   const auto run = [&](Index begin, Index end) {
     KeyRange<T> range(backward);
     for (Index i = begin; i < end; ++i) {
       const Index head = i / parts;
       const Index part = i % parts;
-      T* const dq =
-          part == 0 ? result.dq.data() : const_cast<T*>(others.data()) + (part - 1) * dq_size;
+      T* const dq = part == 0 ? result.dq.data() : others.data() + (part - 1) * dq_size;
       range.run(head, blocks * part / parts * kBlockKeys,
                 std::min(problem.keys, blocks * (part + 1) / parts * kBlockKeys),
                 dq + head * dq_of_head, result.dk.data() + head * problem.keys * problem.features,

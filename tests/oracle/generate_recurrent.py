@@ -3,26 +3,27 @@
 
 Run with Debian's python3-torch (1.13) to renew the file; the tests only read it. Per case NAME: NAME/x, NAME/h0,
 NAME/c0 (LSTM), NAME/lengths (some), NAME/wI (weights in PyTorch's order), the results NAME/y, NAME/h, NAME/c, random
-gradients of them NAME/dy, NAME/dh, NAME/dc, and the gradients NAME/gx, NAME/gh0, NAME/gc0, NAME/gwI.
+gradients of them NAME/dy, NAME/dh, NAME/dc, and the gradients NAME/gx, NAME/gh0, NAME/gc0, NAME/gwI. What goes in is
+exact in float and stored so.
 """
 import pathlib
 
 import numpy as np
 import torch
+from oracle import exact, rand
 
 torch.manual_seed(21)
 cases = {}
 
 
-def rand(*shape):
-    return torch.randn(*shape, dtype=torch.float64)
-
-
 def case(name, kind, lengths=None, bias=True, layers=1, both=False, batch_first=False, nonlinearity=None):
-    steps, batch, features, hidden = 4, 3, 3, 5
+    steps, batch, features, hidden = 4, 3, 3, 4
     extra = {} if nonlinearity is None else {"nonlinearity": nonlinearity}
     net = kind(features, hidden, layers, bias=bias, bidirectional=both, batch_first=batch_first, dtype=torch.float64,
                **extra)
+    with torch.no_grad():
+        for w in net.parameters():
+            w.copy_(exact(w))
     x = rand(batch, steps, features) if batch_first else rand(steps, batch, features)
     states = [rand(layers * (1 + both), batch, hidden) for _ in range(2 if kind is torch.nn.LSTM else 1)]
     for v in [x] + states:
@@ -41,12 +42,12 @@ def case(name, kind, lengths=None, bias=True, layers=1, both=False, batch_first=
     torch.autograd.backward(list(results.values()), list(seeds.values()))
     for k, v in results.items():
         cases[f"{name}/{k}"] = v.detach().numpy()
-        cases[f"{name}/d{k}"] = seeds[k].numpy()
+        cases[f"{name}/d{k}"] = seeds[k].float().numpy()
     for k, v in {"x": x, **dict(zip(("h0", "c0"), states))}.items():
-        cases[f"{name}/{k}"] = v.detach().numpy()
+        cases[f"{name}/{k}"] = v.detach().float().numpy()
         cases[f"{name}/g{k}"] = v.grad.numpy()
     for i, w in enumerate(net.parameters()):
-        cases[f"{name}/w{i}"] = w.detach().numpy()
+        cases[f"{name}/w{i}"] = w.detach().float().numpy()
         cases[f"{name}/gw{i}"] = w.grad.numpy()
 
 

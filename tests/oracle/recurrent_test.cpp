@@ -32,7 +32,7 @@ class Case {
     return oracle().get<double>(name_ + "/" + what);
   }
   [[nodiscard]] Array<T> in(const std::string& what) const {
-    return want(what).template astype<T>();
+    return oracle().get<float>(name_ + "/" + what).template astype<T>();
   }
   [[nodiscard]] bool is(std::string_view part) const {
     return name_.find(part) != std::string::npos;
