@@ -218,8 +218,9 @@ void TransposeBackF32(const float* HWY_RESTRICT from, Index from_stride, Index l
   }
 }
 
-bool AllWithinF32(const float* HWY_RESTRICT x, Index n, float limit) {
-  const hn::ScalableTag<float> d;
+template <class T>
+bool AllWithin(const T* HWY_RESTRICT x, Index n, T limit) {
+  const hn::ScalableTag<T> d;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   const auto most = hn::Set(d, limit);
   Index i = 0;
@@ -238,6 +239,13 @@ bool AllWithinF32(const float* HWY_RESTRICT x, Index n, float limit) {
   return true;
 }
 
+bool AllWithinF32(const float* x, Index n, float limit) {
+  return AllWithin(x, n, limit);
+}
+bool AllWithinF64(const double* x, Index n, double limit) {
+  return AllWithin(x, n, limit);
+}
+
 }  // namespace lamina::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -250,6 +258,7 @@ HWY_EXPORT(WeightsF32);
 HWY_EXPORT(TransposeLinesF32);
 HWY_EXPORT(TransposeBackF32);
 HWY_EXPORT(AllWithinF32);
+HWY_EXPORT(AllWithinF64);
 
 void winograd_input(const WinogradInput<float>& input) {
   HWY_DYNAMIC_DISPATCH(InputF32)(input);
@@ -270,6 +279,9 @@ void transpose_back(const float* from, Index from_stride, Index lines, Index cou
 }
 bool all_within(const float* x, Index n, float limit) {
   return HWY_DYNAMIC_DISPATCH(AllWithinF32)(x, n, limit);
+}
+bool all_within(const double* x, Index n, double limit) {
+  return HWY_DYNAMIC_DISPATCH(AllWithinF64)(x, n, limit);
 }
 
 }  // namespace lamina::kernels

@@ -59,5 +59,6 @@ void transpose_back(const float* from, Index from_stride, Index lines, Index cou
 
 /// True if all elements are numbers with |x| <= limit.
 [[nodiscard]] bool all_within(const float* x, Index n, float limit);
+[[nodiscard]] bool all_within(const double* x, Index n, double limit);
 
 }  // namespace lamina::kernels

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "lamina/core/parallel.hpp"
+#include "nn/conv_parts.hpp"
 #include "nn/depthwise.hpp"
 #include "nn/implicit_gemm.hpp"
 #include "nn/winograd.hpp"
@@ -12,55 +13,6 @@
 namespace lamina::nn::detail {
 
 namespace {
-
-/// Below this many multiply-adds a product is not worth cutting; whole images go to threads
-/// instead.
-constexpr Index kSmallProduct = Index{1} << 22;
-/// From this many products on, each is one thread's.
-constexpr Index kManyProducts = 16;
-
-/// Calls body(i) for each of `count` products: side by side if they are many or small, otherwise
-/// one after the other, each cut among the threads.
-template <class F>
-void for_each_product(Index count, Index multiply_adds, const F& body) {
-  if (count >= kManyProducts || multiply_adds < kSmallProduct) {
-    const Index grain = std::max<Index>(1, kSmallProduct / 8 / std::max<Index>(multiply_adds, 1));
-    parallel_for(count, grain, [&](Index begin, Index end) {
-      for (Index i = begin; i < end; ++i) body(i);
-    });
-  } else {
-    for (Index i = 0; i < count; ++i) body(i);
-  }
-}
-
-template <class T>
-Gather<T> gather_of(const ConvShape& shape, const ConvImage<const T>& x) {
-  Gather<T> gather;
-  gather.data = x.data;
-  gather.images = 1;
-  gather.image_stride = x.image_stride;
-  gather.channels = shape.in_group();
-  gather.channel_stride = x.channel_stride;
-  gather.strides = x.strides;
-  for (std::size_t a = 0; a < 3; ++a) {
-    gather.axes[a] = convolution_axis(shape.in[a], shape.out[a], shape.kernel[a], shape.stride[a],
-                                      shape.dilation[a], shape.padding[a]);
-  }
-  gather.channels_last = gathers_channels_last(gather.channels, x.channel_stride, x.strides[2]);
-  return gather;
-}
-
-/// to[row][b][a] = from[row][a][b]: (channels, taps) becomes (taps, channels), or back.
-template <class T>
-void swap_inner(const T* from, Index rows, Index a, Index b, T* to) {
-  for (Index row = 0; row < rows; ++row, from += a * b, to += a * b) {
-    for (Index i = 0; i < a; ++i) {
-      for (Index j = 0; j < b; ++j) {
-        to[j * a + i] = from[i * b + j];
-      }
-    }
-  }
-}
 
 /// Positions of a contiguous image batch in the format that its strides say.
 template <class T>
@@ -209,15 +161,14 @@ struct PhaseGradient {
     // A few output channels at a time: each is a stream that is read in order.
     constexpr Index kStreams = 16;
     constexpr Index kStretch = 64;
-    parallel_for(shape.in_channels, kStretch,
-                 [&](Index begin, Index end) {
-                   for (Index first = 0; first < out_group; first += kStreams) {
-                     const Index behind = std::min(out_group, first + kStreams);
-                     for (Index c = begin; c < end; ++c) {
-                       for (Index o = first; o < behind; ++o) copy_taps(c, o);
-                     }
-                   }
-                 });
+    parallel_for(shape.in_channels, kStretch, [&](Index begin, Index end) {
+      for (Index first = 0; first < out_group; first += kStreams) {
+        const Index behind = std::min(out_group, first + kStreams);
+        for (Index c = begin; c < end; ++c) {
+          for (Index o = first; o < behind; ++o) copy_taps(c, o);
+        }
+      }
+    });
 
     std::array<Index, 3> extents{};
     for (std::size_t a = 0; a < 3; ++a) extents[a] = axes[a].axis.positions;
@@ -288,61 +239,11 @@ void conv_input_gradient(const ConvShape& shape, const ConvImage<const T>& dy, c
   }
 }
 
-template <class T>
-void conv_weight_gradient(const ConvShape& shape, const ConvImage<const T>& dy,
-                          const ConvImage<const T>& x, T* dw) {
-  const Index positions = shape.out_positions();
-  const Index out_group = shape.out_group();
-  if (is_depthwise(shape)) {
-    depthwise_weight_gradient(shape, dy, x, dw);
-    return;
-  }
-  Gather<T> gather = gather_of(shape, x);
-  gather.images = shape.images;
-  const Index rows = gather.rows();
-  const bool reorder = gather.channels_last && shape.taps() > 1;
-  const auto product = [&](Index group) {
-    Gather<T> part = gather;
-    part.data += group * shape.in_group() * x.channel_stride;
-    // dy as a matrix (O, images * positions): one tap that sees each position itself.
-    Gather<T> grad;
-    grad.data = dy.data + group * out_group * dy.channel_stride;
-    grad.images = shape.images;
-    grad.image_stride = dy.image_stride;
-    grad.channels = out_group;
-    grad.channel_stride = dy.channel_stride;
-    grad.strides = dy.strides;
-    grad.channels_last = dy.channel_stride == 1;
-    for (std::size_t a = 0; a < 3; ++a) {
-      grad.axes[a] = convolution_axis(shape.out[a], shape.out[a], 1, 1, 1, 0);
-    }
-    const auto fill_a = [&grad](const PanelRequest<T>& request) { gather_taps(grad, request); };
-    const auto fill_b = [&part](const PanelRequest<T>& request) { gather_taps(part, request); };
-    const PanelPacker<T> packer_a(fill_a);
-    const PanelPacker<T> packer_b(fill_b);
-    const Index depth = shape.images * positions;
-    T* out = dw + group * out_group * rows;
-    Buffer<T> swapped;
-    if (reorder) {
-      swapped = Buffer<T>(out_group * rows);
-      out = swapped.data();
-    }
-    gemm<T>(GemmOperand<T>(out_group, depth, packer_a), GemmOperand<T>(depth, rows, packer_b), out,
-            rows, 1);
-    if (reorder) {
-      swap_inner(out, out_group, shape.taps(), shape.in_group(), dw + group * out_group * rows);
-    }
-  };
-  for_each_product(shape.groups, out_group * rows * shape.images * positions, product);
-}
-
 #define LAMINA_INSTANTIATE(T)                                                                 \
   template void conv_forward(const ConvShape&, const ConvImage<const T>&, const T*, const T*, \
                              const ConvImage<T>&, const GemmFinish<T>&);                      \
   template void conv_input_gradient(const ConvShape&, const ConvImage<const T>&, const T*,    \
-                                    const T*, const ConvImage<T>&, const GemmFinish<T>&);     \
-  template void conv_weight_gradient(const ConvShape&, const ConvImage<const T>&,             \
-                                     const ConvImage<const T>&, T*);
+                                    const T*, const ConvImage<T>&, const GemmFinish<T>&);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)
 

@@ -357,6 +357,24 @@ TEST(ConvValues, NotANumberReachesItsWindowsAndNoOthers) {
   }
 }
 
+TEST(ConvValues, InfinityReachesTheWeightsThatSeeItAndNoOthers) {
+  for (const DataFormat format : {DataFormat::NCHW, DataFormat::NHWC}) {
+    const bool last = format == DataFormat::NHWC;
+    Array<double> x = Array<double>::ones(last ? Shape{2, 6, 7, 2} : Shape{2, 2, 6, 7});
+    (last ? x(1, 0, 0, 1) : x(1, 1, 0, 0)) = std::numeric_limits<double>::infinity();
+    const auto dy = Array<double>::ones(last ? Shape{2, 6, 7, 3} : Shape{2, 3, 6, 7});
+    const auto dw =
+        nn::conv2d_backward_weight(dy, x, Shape{3, 2, 3, 3}, {.padding = 1, .format = format});
+    for (Index r = 0; r < 3; ++r) {
+      for (Index s = 0; s < 3; ++s) {
+        EXPECT_TRUE(std::isfinite(dw(0, 0, r, s)));
+        EXPECT_EQ(std::isinf(dw(0, 1, r, s)), r < 2 && s < 2) << r << ' ' << s;
+        EXPECT_FALSE(std::isnan(dw(2, 1, r, s)));
+      }
+    }
+  }
+}
+
 // ---------------------------------------------------------------- errors
 
 template <class F>

@@ -1,0 +1,62 @@
+#pragma once
+
+// What the products behind a convolution have in common.
+
+#include <algorithm>
+
+#include "lamina/core/parallel.hpp"
+#include "nn/conv_core.hpp"
+#include "nn/implicit_gemm.hpp"
+
+namespace lamina::nn::detail {
+
+/// Below this many multiply-adds a product is not worth cutting; whole images go to threads
+/// instead.
+inline constexpr Index kSmallProduct = Index{1} << 22;
+/// From this many products on, each is one thread's.
+inline constexpr Index kManyProducts = 16;
+
+/// Calls body(i) for each of `count` products: side by side if they are many or small, otherwise
+/// one after the other, each cut among the threads.
+template <class F>
+void for_each_product(Index count, Index multiply_adds, const F& body) {
+  if (count >= kManyProducts || multiply_adds < kSmallProduct) {
+    const Index grain = std::max<Index>(1, kSmallProduct / 8 / std::max<Index>(multiply_adds, 1));
+    parallel_for(count, grain, [&](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i) body(i);
+    });
+  } else {
+    for (Index i = 0; i < count; ++i) body(i);
+  }
+}
+
+template <class T>
+Gather<T> gather_of(const ConvShape& shape, const ConvImage<const T>& x) {
+  Gather<T> gather;
+  gather.data = x.data;
+  gather.images = 1;
+  gather.image_stride = x.image_stride;
+  gather.channels = shape.in_group();
+  gather.channel_stride = x.channel_stride;
+  gather.strides = x.strides;
+  for (std::size_t a = 0; a < 3; ++a) {
+    gather.axes[a] = convolution_axis(shape.in[a], shape.out[a], shape.kernel[a], shape.stride[a],
+                                      shape.dilation[a], shape.padding[a]);
+  }
+  gather.channels_last = gathers_channels_last(gather.channels, x.channel_stride, x.strides[2]);
+  return gather;
+}
+
+/// to[row][b][a] = from[row][a][b]: (channels, taps) becomes (taps, channels), or back.
+template <class T>
+void swap_inner(const T* from, Index rows, Index a, Index b, T* to) {
+  for (Index row = 0; row < rows; ++row, from += a * b, to += a * b) {
+    for (Index i = 0; i < a; ++i) {
+      for (Index j = 0; j < b; ++j) {
+        to[j * a + i] = from[i * b + j];
+      }
+    }
+  }
+}
+
+}  // namespace lamina::nn::detail
