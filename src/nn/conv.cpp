@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "lamina/core/parallel.hpp"
 #include "lamina/nn/reduction.hpp"
 #include "nn/conv_arguments.hpp"
 #include "nn/layout.hpp"
@@ -216,6 +217,31 @@ Array<T> backward_weight(const View<T>& dy, const View<T>& x, const Shape& weigh
 
 std::atomic<bool> winograd_is_allowed{true};
 
+template <class T, int Rank>
+Index workspace_bytes(const Shape& x, const Shape& weight, const ConvOptions<Rank>& options,
+                      ConvPass pass) {
+  const std::string operation = std::string(name<Rank>()).append("_workspace_bytes");
+  const Plan plan = make_plan(x, weight, options, operation);
+  const bool last = options.format == DataFormat::NHWC && plan.form != Form::Map;
+  const int threads = num_threads();
+  Index bytes = 0;
+  switch (pass) {
+    case ConvPass::Forward:
+      bytes = detail::conv_forward_bytes<T>(plan.problem, last, threads);
+      break;
+    case ConvPass::BackwardInput:
+      bytes = detail::conv_input_gradient_bytes<T>(plan.problem, last, threads);
+      break;
+    case ConvPass::BackwardWeight:
+      bytes = detail::conv_weight_gradient_bytes<T>(plan.problem, last, threads);
+      break;
+  }
+  if (options.padding_value == PaddingValue::Zero) return bytes;
+  // The padded copy, which pad makes axis by axis.
+  const Index padded = plan.problem.images * plan.problem.in_channels * plan.problem.in_positions();
+  return bytes + 2 * padded * static_cast<Index>(sizeof(T));
+}
+
 }  // namespace
 
 void set_winograd(bool allowed) {
@@ -345,6 +371,22 @@ Array<T> conv3d_backward_weight(const View<T>& dy, ViewArg<T> x, const Shape& we
 }
 
 template <class T>
+Index conv1d_workspace_bytes(const Shape& x, const Shape& weight, const Conv1dOptions& options,
+                             ConvPass pass) {
+  return workspace_bytes<T, 1>(x, weight, options, pass);
+}
+template <class T>
+Index conv2d_workspace_bytes(const Shape& x, const Shape& weight, const Conv2dOptions& options,
+                             ConvPass pass) {
+  return workspace_bytes<T, 2>(x, weight, options, pass);
+}
+template <class T>
+Index conv3d_workspace_bytes(const Shape& x, const Shape& weight, const Conv3dOptions& options,
+                             ConvPass pass) {
+  return workspace_bytes<T, 3>(x, weight, options, pass);
+}
+
+template <class T>
 Array<T> conv_backward_bias(const View<T>& dy, DataFormat format) {
   detail::check_defined(dy, "conv_backward_bias", "dy");
   check(dy.rank() >= 3, ErrorKind::DimensionMismatch, "conv_backward_bias",
@@ -379,6 +421,12 @@ Array<T> conv_backward_bias(const View<T>& dy, DataFormat format) {
                                                               PerAxis<2>, PerAxis<2>);             \
   template LAMINA_EXPORT Array<T> grouped_conv2d<T>(const View<T>&, ViewArg<T>, Index, PerAxis<2>, \
                                                     PerAxis<2>);                                   \
+  template LAMINA_EXPORT Index conv1d_workspace_bytes<T>(const Shape&, const Shape&,               \
+                                                         const Conv1dOptions&, ConvPass);          \
+  template LAMINA_EXPORT Index conv2d_workspace_bytes<T>(const Shape&, const Shape&,               \
+                                                         const Conv2dOptions&, ConvPass);          \
+  template LAMINA_EXPORT Index conv3d_workspace_bytes<T>(const Shape&, const Shape&,               \
+                                                         const Conv3dOptions&, ConvPass);          \
   template LAMINA_EXPORT Array<T> conv_backward_bias<T>(const View<T>&, DataFormat);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)

@@ -36,27 +36,11 @@ template <class T>
 bool try_winograd(const ConvShape& shape, bool gradient, const ConvImage<const T>& x, const T* w,
                   const T* bias, const ConvImage<T>& y, const GemmFinish<T>& finish) {
   if constexpr (std::is_same_v<T, float>) {
-    const bool three = shape.kernel == std::array<Index, 3>{1, 3, 3} && shape.in[0] == 1;
-    if (!shape.winograd || !three || shape.groups != 1 || shape.stride != kOnes ||
-        shape.dilation != kOnes || shape.padding[1] > 2 || shape.padding[2] > 2) {
-      return false;
-    }
-    WinogradProblem problem;
-    problem.images = shape.images;
-    problem.gradient = gradient;
-    const auto& from = gradient ? shape.out : shape.in;
-    const auto& to = gradient ? shape.in : shape.out;
-    problem.in_channels = gradient ? shape.out_channels : shape.in_channels;
-    problem.out_channels = gradient ? shape.in_channels : shape.out_channels;
-    problem.in_height = from[1];
-    problem.in_width = from[2];
-    problem.out_height = to[1];
-    problem.out_width = to[2];
-    problem.padding_height = gradient ? 2 - shape.padding[1] : shape.padding[1];
-    problem.padding_width = gradient ? 2 - shape.padding[2] : shape.padding[2];
-    const bool channels_first = x.strides[2] == 1 && x.strides[1] == from[2];
+    const WinogradProblem problem = winograd_problem(shape, gradient);
+    if (!winograd_pays(problem)) return false;
+    const bool channels_first = x.strides[2] == 1 && x.strides[1] == problem.in_width;
     const bool channels_last = x.channel_stride == 1 && x.strides[2] == problem.in_channels;
-    return (channels_first || channels_last) && winograd_pays(problem) &&
+    return (channels_first || channels_last) &&
            winograd_convolution(problem, x, w, bias, y, finish);
   } else {
     return false;

@@ -48,4 +48,14 @@ template <class T>
 void conv_weight_gradient(const ConvShape& shape, const ConvImage<const T>& dy,
                           const ConvImage<const T>& x, T* dw);
 
+/// Bytes of scratch memory that these take at most with so many threads, for contiguous arrays.
+template <class T>
+[[nodiscard]] Index conv_forward_bytes(const ConvShape& shape, bool channels_last, int threads);
+template <class T>
+[[nodiscard]] Index conv_input_gradient_bytes(const ConvShape& shape, bool channels_last,
+                                              int threads);
+template <class T>
+[[nodiscard]] Index conv_weight_gradient_bytes(const ConvShape& shape, bool channels_last,
+                                               int threads);
+
 }  // namespace lamina::nn::detail

@@ -62,6 +62,18 @@ struct PlaneAxis {
   }
 };
 
+/// Elements of Planes of a band.
+template <class T>
+[[nodiscard]] Index planes_elements(const Gather<T>& gather, std::size_t band_axis, Index band) {
+  Index elements = gather.channels;
+  for (std::size_t a = 0; a < 3; ++a) {
+    const PlaneAxis axis(gather.axes[a]);
+    elements *= (a == band_axis ? band : gather.axes[a].positions) + axis.reach;
+    elements *= static_cast<Index>(axis.phases.size());
+  }
+  return elements + kernels::kGatherSlack;
+}
+
 /// The copy of a band of one image: (channels, phases, depth, height, width).
 template <class T>
 class Planes {

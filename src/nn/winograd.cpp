@@ -234,7 +234,32 @@ class Convolution {
 
 }  // namespace
 
+WinogradProblem winograd_problem(const ConvShape& shape, bool gradient) {
+  constexpr std::array<Index, 3> kOnes{1, 1, 1};
+  const bool three = shape.kernel == std::array<Index, 3>{1, 3, 3} && shape.in[0] == 1;
+  WinogradProblem problem;
+  problem.images = 0;
+  if (!shape.winograd || !three || shape.groups != 1 || shape.stride != kOnes ||
+      shape.dilation != kOnes || shape.padding[1] > 2 || shape.padding[2] > 2) {
+    return problem;
+  }
+  problem.images = shape.images;
+  problem.gradient = gradient;
+  const auto& from = gradient ? shape.out : shape.in;
+  const auto& to = gradient ? shape.in : shape.out;
+  problem.in_channels = gradient ? shape.out_channels : shape.in_channels;
+  problem.out_channels = gradient ? shape.in_channels : shape.out_channels;
+  problem.in_height = from[1];
+  problem.in_width = from[2];
+  problem.out_height = to[1];
+  problem.out_width = to[2];
+  problem.padding_height = gradient ? 2 - shape.padding[1] : shape.padding[1];
+  problem.padding_width = gradient ? 2 - shape.padding[2] : shape.padding[2];
+  return problem;
+}
+
 bool winograd_pays(const WinogradProblem& p) {
+  if (p.images == 0) return false;
   const Tiling tiling(p);
   return p.in_channels >= kLeastChannels && p.out_channels >= kLeastChannels &&
          p.in_channels % kWinogradChannels == 0 && p.out_channels % kWinogradChannels == 0 &&

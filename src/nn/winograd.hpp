@@ -13,6 +13,9 @@ struct WinogradProblem {
   bool gradient = false;  ///< of the input: x is dy, and the weights (in, out, 9) are turned over
 };
 
+/// The problem in one direction; images of 0 where Winograd's algorithm does not serve it.
+[[nodiscard]] WinogradProblem winograd_problem(const ConvShape& shape, bool gradient);
+
 /// True where Winograd's algorithm is expected to be faster than the direct product.
 [[nodiscard]] bool winograd_pays(const WinogradProblem& problem);
 

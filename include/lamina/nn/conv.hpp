@@ -192,6 +192,24 @@ template <class T>
 [[nodiscard]] Array<T> conv3d_backward_weight(const View<T>& dy, ViewArg<T> x,
                                               const Shape& weight_shape,
                                               const Conv3dOptions& options = {});
+/// What a convolution computes.
+enum class ConvPass : std::uint8_t { Forward, BackwardInput, BackwardWeight };
+
+/// Bytes of scratch memory, beside arguments and result, that a convolution of contiguous arrays of
+/// T takes at most on num_threads() threads. Errors as for the convolution.
+template <class T>
+[[nodiscard]] Index conv1d_workspace_bytes(const Shape& x, const Shape& weight,
+                                           const Conv1dOptions& options = {},
+                                           ConvPass pass = ConvPass::Forward);
+template <class T>
+[[nodiscard]] Index conv2d_workspace_bytes(const Shape& x, const Shape& weight,
+                                           const Conv2dOptions& options = {},
+                                           ConvPass pass = ConvPass::Forward);
+template <class T>
+[[nodiscard]] Index conv3d_workspace_bytes(const Shape& x, const Shape& weight,
+                                           const Conv3dOptions& options = {},
+                                           ConvPass pass = ConvPass::Forward);
+
 /// dbias = sum over n, p of dy: (O). dy (N, O, spatial...) or (N, spatial..., O).
 template <class T>
 [[nodiscard]] Array<T> conv_backward_bias(const View<T>& dy, DataFormat format = DataFormat::NCHW);

@@ -1,0 +1,191 @@
+#include <algorithm>
+#include <type_traits>
+
+#include "kernels/gemm.hpp"
+#include "nn/conv_parts.hpp"
+#include "nn/conv_planes.hpp"
+#include "nn/depthwise.hpp"
+#include "nn/winograd.hpp"
+
+namespace lamina::nn::detail {
+
+namespace {
+
+// What a matrix product takes for each thread at most: tiles of rows and panels of a block of K.
+constexpr Index kProductTiles = 16;
+constexpr Index kProductDepth = 512;
+// A factor up to this size may be packed as a whole.
+constexpr Index kPackedElements = Index{1} << 23;
+
+template <class T>
+constexpr Index bytes(Index elements) {
+  return elements * static_cast<Index>(sizeof(T));
+}
+
+/// For each thread.
+template <class T>
+Index product_bytes() {
+  const kernels::GemmTiling tiling = kernels::gemm_tiling<T>();
+  return bytes<T>((kProductTiles * tiling.mr + tiling.nr) * kProductDepth +
+                  2 * kernels::kGatherSlack);
+}
+
+/// Products that for_each_product runs side by side.
+Index at_once(Index count, Index multiply_adds, int threads) {
+  const bool many = count >= kManyProducts || multiply_adds < kSmallProduct;
+  return many ? std::min<Index>(count, threads) : 1;
+}
+
+/// A contiguous image batch; there is no memory behind it.
+template <class T>
+ConvImage<const T> image_of(Index channels, const std::array<Index, 3>& extents,
+                            bool channels_last) {
+  const Index element = channels_last ? channels : 1;
+  const Index positions = extents[0] * extents[1] * extents[2];
+  ConvImage<const T> image;
+  image.image_stride = channels * positions;
+  image.channel_stride = channels_last ? 1 : positions;
+  image.strides = {extents[1] * extents[2] * element, extents[2] * element, element};
+  return image;
+}
+
+/// What gathered_product takes for `m` rows of weights.
+template <class T>
+Index gathered_bytes(const Gather<T>& gather, Index m, bool channels_last) {
+  const Index rows = gather.rows();
+  if (gather.is_plain()) {
+    return bytes<T>(std::min(kPackedElements, rows * (channels_last ? m + 64 : gather.cols())));
+  }
+  Index elements = channels_last ? rows * (m + 64) : 0;
+  if (gather.channels_last) return bytes<T>(elements + gather.channels + kernels::kGatherSlack);
+  const std::size_t axis = gather.axes[0].positions > 1 ? 0 : 1;
+  elements += planes_elements(gather, axis, band_extent(gather, axis));
+  if (gather.taps() == 1 && !channels_last) {
+    elements += std::min(kPackedElements, rows * gather.positions());
+  }
+  // And where each row looks.
+  return bytes<T>(elements) + rows * static_cast<Index>(sizeof(Index));
+}
+
+/// The copy of a plane for each thread, or the weights by tap.
+template <class T>
+Index depthwise_bytes(const ConvShape& shape, bool channels_last, int threads) {
+  const Index columns = shape.in[2] + shape.out[2] + 2 * shape.dilation[2] * shape.kernel[2];
+  const Index lines = 8 * shape.stride[1] + shape.dilation[1] * shape.kernel[1];
+  const Index plane = std::max<Index>(bytes<T>(lines * columns * 2), 32768) +
+                      bytes<T>(shape.in_positions() + shape.out_positions());
+  const Index by_tap = bytes<T>(shape.taps() * shape.in_channels);
+  const bool by_planes = channels_last && shape.out_group() > 1;
+  const Index planes =
+      by_planes ? bytes<T>(shape.images * shape.out_channels * shape.out_positions()) : 0;
+  return by_tap + planes + threads * plane;
+}
+
+template <class T>
+bool by_winograd(const ConvShape& shape, bool gradient) {
+  return std::is_same_v<T, float> && winograd_pays(winograd_problem(shape, gradient));
+}
+
+}  // namespace
+
+template <class T>
+Index conv_forward_bytes(const ConvShape& shape, bool channels_last, int threads) {
+  if (is_depthwise(shape)) return depthwise_bytes<T>(shape, channels_last, threads);
+  const Index rows = shape.in_group() * shape.taps();
+  Gather<T> gather = gather_of(shape, image_of<T>(shape.in_channels, shape.in, channels_last));
+  const Index together = channels_last ? shape.images : 1;
+  gather.images = together;
+  const Index count = shape.groups * (channels_last ? 1 : shape.images);
+  const Index work = shape.out_group() * rows * shape.out_positions() * together;
+  Index total =
+      threads * product_bytes<T>() +
+      at_once(count, work, threads) * gathered_bytes(gather, shape.out_group(), channels_last);
+  if (gather.channels_last && shape.taps() > 1) total += bytes<T>(shape.out_channels * rows);
+  // Where a number is not finite, Winograd's algorithm gives way to the direct sum.
+  if (by_winograd<T>(shape, false)) {
+    total = std::max(total, winograd_bytes(winograd_problem(shape, false), threads) +
+                                threads * product_bytes<T>());
+  }
+  return total;
+}
+
+template <class T>
+Index conv_input_gradient_bytes(const ConvShape& shape, bool channels_last, int threads) {
+  Index most = 0;
+  for (Index d = 0; d < shape.stride[0]; ++d) {
+    for (Index h = 0; h < shape.stride[1]; ++h) {
+      for (Index v = 0; v < shape.stride[2]; ++v) {
+        const std::array<Index, 3> phase{d, h, v};
+        const ConvImage<const T> dy = image_of<T>(shape.out_channels, shape.out, channels_last);
+        Gather<T> gather;
+        gather.image_stride = dy.image_stride;
+        gather.channels = shape.out_group();
+        gather.channel_stride = dy.channel_stride;
+        gather.strides = dy.strides;
+        gather.channels_last =
+            gathers_channels_last(gather.channels, dy.channel_stride, dy.strides[2]);
+        for (std::size_t a = 0; a < 3; ++a) {
+          gather.axes[a] = gradient_axis(shape.in[a], phase[a], shape.out[a], shape.kernel[a],
+                                         shape.stride[a], shape.dilation[a], shape.padding[a])
+                               .axis;
+        }
+        if (gather.positions() == 0) continue;
+        const Index work = shape.in_group() * gather.rows() * gather.positions();
+        const Index own = gathered_bytes(gather, shape.in_group(), channels_last) +
+                          bytes<T>(shape.in_group() * gather.positions());
+        most = std::max(most, bytes<T>(shape.in_channels * gather.rows()) +
+                                  at_once(shape.images * shape.groups, work, threads) * own);
+      }
+    }
+  }
+  most += threads * product_bytes<T>();
+  if (is_depthwise(shape)) {
+    most = std::max(most, depthwise_bytes<T>(shape, channels_last, threads));
+  }
+  if (by_winograd<T>(shape, true)) {
+    most = std::max(most, winograd_bytes(winograd_problem(shape, true), threads) +
+                              threads * product_bytes<T>());
+  }
+  return most;
+}
+
+template <class T>
+Index conv_weight_gradient_bytes(const ConvShape& shape, bool channels_last, int threads) {
+  const Index rows = shape.in_group() * shape.taps();
+  const Index size = shape.out_group() * rows;
+  if (is_depthwise(shape)) {
+    // Partial sums of 32 lines each.
+    const Index chunks = shape.images * shape.out[0] * shape.out[1] / 32 + 1;
+    return depthwise_bytes<T>(shape, channels_last, threads) +
+           (channels_last ? bytes<T>(chunks * shape.in_channels * shape.taps()) : 0);
+  }
+  Gather<T> gather = gather_of(shape, image_of<T>(shape.in_channels, shape.in, channels_last));
+  const Index count = at_once(shape.groups, size * shape.images * shape.out_positions(), threads);
+  if (gather.is_plain()) {
+    const Index positions = shape.out_positions() * (channels_last ? shape.images : 1);
+    return threads * product_bytes<T>() +
+           count * bytes<T>(std::min(kPackedElements, 2 * positions * (rows + shape.out_group())));
+  }
+  gather.channels_last = false;
+  const std::size_t axis = shape.out[0] > 1 ? 0 : 1;
+  const Index band = band_extent(gather, axis);
+  const Index planes = planes_elements(gather, axis, band);
+  // dy with zeros between its lines is no larger than the copy of one channel in one phase, but for
+  // a kernel of few taps.
+  std::array<Index, 3> extents = shape.out;
+  extents[axis] = band;
+  for (std::size_t a = 0; a < 3; ++a) extents[a] += PlaneAxis(gather.axes[a]).reach;
+  const Index spread = shape.out_group() * extents[0] * extents[1] * extents[2];
+  // The second term: what is not finite is gathered, and its taps are put in order.
+  return threads * product_bytes<T>() +
+         count * (bytes<T>(planes + spread + size) + rows * static_cast<Index>(sizeof(Index)));
+}
+
+#define LAMINA_INSTANTIATE(T)                                               \
+  template Index conv_forward_bytes<T>(const ConvShape&, bool, int);        \
+  template Index conv_input_gradient_bytes<T>(const ConvShape&, bool, int); \
+  template Index conv_weight_gradient_bytes<T>(const ConvShape&, bool, int);
+LAMINA_INSTANTIATE(float)
+LAMINA_INSTANTIATE(double)
+
+}  // namespace lamina::nn::detail
