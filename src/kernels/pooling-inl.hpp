@@ -419,6 +419,16 @@ HWY_INLINE void PoolPrefetch(const T* from, Index elements) {
   }
 }
 
+/// How many elements to ask for with each line of output: lines that follow each other in memory
+/// are read as one stream, which the hardware does not see, since a line of output takes them by
+/// turns.
+template <class T>
+HWY_INLINE Index PoolPrefetched(const PoolArgs<T>& a, Index tiles) {
+  const bool stream =
+      tiles == 1 && a.height_stride == a.width.in && a.height_advance <= 4 * a.height_stride;
+  return stream ? a.height_advance : 0;
+}
+
 template <class Op, int kPhases, class T>
 void PoolLinesEven(const PoolArgs<T>& a, Index begin, Index end, T* scratch) {
   const hn::ScalableTag<T> d;
@@ -429,17 +439,12 @@ void PoolLinesEven(const PoolArgs<T>& a, Index begin, Index end, T* scratch) {
   const Index filled = direct ? 0 : (kPhases == 1 ? whole.width + kPoolSlack : 2 * line.phase_size);
   const T neutral = hn::GetLane(Op::Neutral(d));
   std::fill_n(scratch, filled, neutral);
-  // Lines that follow each other in memory are read as one stream. The hardware does not see that,
-  // since a line of output takes them by turns.
-  const Index prefetched =
-      tiles == 1 && a.height_stride == a.width.in && a.height_advance <= 4 * a.height_stride
-          ? a.height_advance
-          : 0;
+  const Index prefetched = PoolPrefetched(a, tiles);
   PoolWalk at(begin, tiles, a.channels, a.depth.out, a.height.out);
   for (Index unit = begin; unit < end; ++unit, at.Next()) {
     const PoolPart part = tiles == 1 ? whole : PoolPart(a, at.tile);
     const PoolRows<T> rows = PoolRowsAt(a, at);
-    if (prefetched > 0) PoolPrefetch(rows.first, prefetched);
+    PoolPrefetch(rows.first, prefetched);
     const T row_divisor = PoolRowDivisor(a, at);
     const T* divisors = a.width_divisors + part.first;
     T* y = a.y + at.line * a.width.out + part.first;

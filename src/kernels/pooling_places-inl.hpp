@@ -88,6 +88,75 @@ HWY_INLINE void PoolTakeLine(const PoolArgs<T>& a, const PoolLine<kPhases, T>& l
   }
 }
 
+/// Windows of kTaps = 2 or 3 columns side by side, two apart, from all their lines at once: nothing
+/// passes through memory. The first window starts at column `start`, which may be on padding.
+template <int kTaps, class T>
+HWY_INLINE void PoolPlacesStrideTwo(const PoolArgs<T>& a, const PoolRows<T>& rows, Index start,
+                                    Index n, std::int64_t base, T* HWY_RESTRICT y,
+                                    std::int64_t* HWY_RESTRICT indices) {
+  const hn::ScalableTag<T> d;
+  const PoolPlace<decltype(d)> di;
+  using P = hn::TFromD<decltype(di)>;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  const Index in = a.width.in;
+  HWY_ALIGN P places[hn::MaxLanes(di)];
+  Index i = 0;
+  for (; i < n && start + 2 * i < 0; ++i) {
+    const hn::CappedTag<T, 1> one;
+    const PoolPlace<decltype(one)> one_place;
+    auto acc = PoolMax::Neutral(one);
+    auto place = hn::Set(one_place, P{0});
+    const Index last = HWY_MIN(in, start + 2 * i + kTaps);
+    bool any = false;
+    for (Index o = 0; o < rows.outer; ++o) {
+      for (Index r = 0; r < rows.inner; ++r) {
+        const T* line = rows.first + o * rows.outer_step + r * rows.inner_step;
+        const Index offset = (o * a.depth.step * a.height.in + r * a.height.step) * in;
+        for (Index c = 0; c < last; ++c) {
+          any = true;
+          PoolTake(one, acc, place, hn::Set(one, line[c]),
+                   hn::Set(one_place, static_cast<P>(offset + c)));
+        }
+      }
+    }
+    y[i] = hn::GetLane(acc);
+    indices[i] = any ? base + hn::GetLane(place) : -1;
+  }
+  for (Index lane = 0; lane < lanes; ++lane) places[lane] = static_cast<P>(2 * lane);
+  const auto ramp = hn::Load(di, places);
+  for (; i < n; i += lanes) {
+    const Index column = start + 2 * i;
+    const Index outputs = HWY_MIN(lanes, n - i);
+    const bool whole = outputs == lanes && column + 2 * lanes + kTaps - 1 <= in;
+    auto acc = PoolMax::Neutral(d);
+    const auto columns = hn::Add(ramp, hn::Set(di, static_cast<P>(column)));
+    auto place = columns;
+    for (Index o = 0; o < rows.outer; ++o) {
+      for (Index r = 0; r < rows.inner; ++r) {
+        const PoolRows<T> line{rows.first + o * rows.outer_step + r * rows.inner_step};
+        const Index offset = (o * a.depth.step * a.height.in + r * a.height.step) * in;
+        const auto load = [&](Index from) HWY_ATTR {
+          if (whole) return hn::LoadU(d, line.first + from);
+          const Index left = HWY_MAX(Index{0}, HWY_MIN(lanes, in - from));
+          return PoolLoad<PoolMax, true>(d, line.first + from, left);
+        };
+        const auto p = load(column);
+        const auto q = load(column + lanes);
+        const auto at = hn::Add(columns, hn::Set(di, static_cast<P>(offset)));
+        PoolTake(d, acc, place, hn::ConcatEven(d, q, p), at);
+        PoolTake(d, acc, place, hn::ConcatOdd(d, q, p), hn::Add(at, hn::Set(di, P{1})));
+        if constexpr (kTaps == 3) {
+          const auto even = hn::ConcatEven(d, load(column + 2 + lanes), load(column + 2));
+          PoolTake(d, acc, place, even, hn::Add(at, hn::Set(di, P{2})));
+        }
+      }
+    }
+    StoreTail(d, acc, y + i, outputs);
+    hn::Store(place, di, places);
+    PoolStorePlaces(places, outputs, base, indices + i);
+  }
+}
+
 /// Max and where it is. The outputs of a tile stay in the cache while its lines of x go by.
 template <int kPhases, class T>
 void PoolLinesPlaces(const PoolArgs<T>& a, Index begin, Index end, T* scratch) {
@@ -100,12 +169,27 @@ void PoolLinesPlaces(const PoolArgs<T>& a, Index begin, Index end, T* scratch) {
   T* const values = scratch + whole.width + a.stride + 4 * kPoolSlack;
   P* const places = reinterpret_cast<P*>(values + a.tile + kPoolSlack);
   std::fill_n(scratch, filled, neutral);
+  const Index prefetched = PoolPrefetched(a, tiles);
   PoolWalk at(begin, tiles, a.channels, a.depth.out, a.height.out);
   for (Index unit = begin; unit < end; ++unit, at.Next()) {
     const PoolPart part(a, at.tile);
     const PoolRows<T> rows = PoolRowsAt(a, at);
-    std::fill_n(values, part.outputs, neutral);
     const bool any = rows.outer > 0 && rows.inner > 0;
+    const Index to = at.line * a.width.out + part.first;
+    const Index base =
+        (a.depth.spans[at.d].begin * a.height.in + a.height.spans[at.h].begin) * a.width.in;
+    PoolPrefetch(rows.first, prefetched);
+    if constexpr (kPhases == 2) {
+      if (any && a.width.step == 1 && a.kernel == 2) {
+        PoolPlacesStrideTwo<2>(a, rows, part.start, part.outputs, base, a.y + to, a.indices + to);
+        continue;
+      }
+      if (any && a.width.step == 1 && a.kernel == 3) {
+        PoolPlacesStrideTwo<3>(a, rows, part.start, part.outputs, base, a.y + to, a.indices + to);
+        continue;
+      }
+    }
+    std::fill_n(values, part.outputs, neutral);
     for (Index i = 0; i < part.outputs; ++i) {
       const PoolSpan& span = a.width.spans[part.first + i];
       places[i] = any && span.count > 0 ? static_cast<P>(span.begin) : P{-1};
@@ -129,9 +213,6 @@ void PoolLinesPlaces(const PoolArgs<T>& a, Index begin, Index end, T* scratch) {
         }
       }
     }
-    const Index to = at.line * a.width.out + part.first;
-    const Index base =
-        (a.depth.spans[at.d].begin * a.height.in + a.height.spans[at.h].begin) * a.width.in;
     std::copy_n(values, part.outputs, a.y + to);
     PoolStorePlaces(places, part.outputs, base, a.indices + to);
   }
