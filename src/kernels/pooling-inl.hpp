@@ -289,10 +289,12 @@ HWY_INLINE void PoolStrideTwoOf(const PoolArgs<T>& a, const PoolRows<T>& x, Inde
     y[i] = hn::GetLane(PoolFinished<Op>(one, a, acc, divisor));
   }
   const auto rows = hn::Set(d, row_divisor);
-  const Index reach = 2 * lanes + kTaps - 2;
+  const Index edge = i;
   for (; i < n; i += lanes) {
+    // The last vector begins earlier rather than being a part.
+    if (i + lanes > n && n - lanes >= edge) i = n - lanes;
     const Index column = start + 2 * i;
-    const bool whole = i + lanes <= n && column + reach + (kTaps == 3 ? 1 : 0) <= in;
+    const bool whole = column + 2 * lanes + (kTaps == 3 ? 2 : 0) <= in;
     const auto acc = whole ? PoolEverySecond<Op, kTaps, kRows, false>(d, x, column, in)
                            : PoolEverySecond<Op, kTaps, kRows, true>(d, x, column, in - column);
     auto divisor = rows;
@@ -300,10 +302,10 @@ HWY_INLINE void PoolStrideTwoOf(const PoolArgs<T>& a, const PoolRows<T>& x, Inde
       divisor = hn::Mul(rows, hn::LoadU(d, divisors + i));
     }
     const auto out = PoolFinished<Op>(d, a, acc, divisor);
-    if (whole) {
+    if (i + lanes <= n) {
       hn::StoreU(out, d, y + i);
     } else {
-      StoreTail(d, out, y + i, HWY_MIN(lanes, n - i));
+      StoreTail(d, out, y + i, n - i);
     }
   }
 }

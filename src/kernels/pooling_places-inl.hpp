@@ -88,6 +88,52 @@ HWY_INLINE void PoolTakeLine(const PoolArgs<T>& a, const PoolLine<kPhases, T>& l
   }
 }
 
+/// A vector of windows of kTaps = 2 or 3 columns, two apart, the first at `column`; `first`: where
+/// they start. Without kNan it leaves NaNs out, and returns false if there may have been one.
+template <int kTaps, bool kNan, bool kTail, class V, class P>
+HWY_INLINE bool PoolPlacesOf(const PoolArgs<hn::TFromV<V>>& a, const PoolRows<hn::TFromV<V>>& rows,
+                             Index column, P first, V& acc, P& place) {
+  using T = hn::TFromV<V>;
+  const hn::ScalableTag<T> d;
+  const PoolPlace<decltype(d)> di;
+  using Lane = hn::TFromD<decltype(di)>;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  const Index step = a.height.step * a.width.in;
+  acc = PoolMax::Neutral(d);
+  auto sum = hn::Zero(d);  // NaN if there is one, or infinities of both signs
+  const auto take = [&](V x, P at) HWY_ATTR {
+    if constexpr (kNan) {
+      PoolTake(d, acc, place, x, at);
+    } else {
+      sum = hn::Add(sum, x);
+      const auto greater = hn::Gt(x, acc);
+      acc = hn::IfThenElse(greater, x, acc);
+      place = hn::IfThenElse(hn::RebindMask(di, greater), at, place);
+    }
+  };
+  const auto load = [&](const T* line, Index from) HWY_ATTR {
+    if constexpr (!kTail) return hn::LoadU(d, line + from);
+    const Index left = HWY_MAX(Index{0}, HWY_MIN(lanes, a.width.in - from));
+    return PoolLoad<PoolMax, true>(d, line + from, left);
+  };
+  for (Index o = 0; o < rows.outer; ++o) {
+    const T* line = rows.first + o * rows.outer_step;
+    Index offset = o * a.depth.step * a.height.in * a.width.in;
+    for (Index r = 0; r < rows.inner; ++r, line += rows.inner_step, offset += step) {
+      const auto p = load(line, column);
+      const auto q = load(line, column + lanes);
+      const auto at = hn::Add(first, hn::Set(di, static_cast<Lane>(offset)));
+      take(hn::ConcatEven(d, q, p), at);
+      take(hn::ConcatOdd(d, q, p), hn::Add(at, hn::Set(di, Lane{1})));
+      if constexpr (kTaps == 3) {
+        take(hn::ConcatEven(d, load(line, column + 2 + lanes), load(line, column + 2)),
+             hn::Add(at, hn::Set(di, Lane{2})));
+      }
+    }
+  }
+  return kNan || hn::AllFalse(d, hn::IsNaN(sum));
+}
+
 /// Windows of kTaps = 2 or 3 columns side by side, two apart, from all their lines at once: nothing
 /// passes through memory. The first window starts at column `start`, which may be on padding.
 template <int kTaps, class T>
@@ -124,32 +170,21 @@ HWY_INLINE void PoolPlacesStrideTwo(const PoolArgs<T>& a, const PoolRows<T>& row
   }
   for (Index lane = 0; lane < lanes; ++lane) places[lane] = static_cast<P>(2 * lane);
   const auto ramp = hn::Load(di, places);
+  const Index edge = i;
   for (; i < n; i += lanes) {
+    // The last vector begins earlier rather than being a part.
+    if (i + lanes > n && n - lanes >= edge) i = n - lanes;
     const Index column = start + 2 * i;
     const Index outputs = HWY_MIN(lanes, n - i);
-    const bool whole = outputs == lanes && column + 2 * lanes + kTaps - 1 <= in;
-    auto acc = PoolMax::Neutral(d);
-    const auto columns = hn::Add(ramp, hn::Set(di, static_cast<P>(column)));
-    auto place = columns;
-    for (Index o = 0; o < rows.outer; ++o) {
-      for (Index r = 0; r < rows.inner; ++r) {
-        const PoolRows<T> line{rows.first + o * rows.outer_step + r * rows.inner_step};
-        const Index offset = (o * a.depth.step * a.height.in + r * a.height.step) * in;
-        const auto load = [&](Index from) HWY_ATTR {
-          if (whole) return hn::LoadU(d, line.first + from);
-          const Index left = HWY_MAX(Index{0}, HWY_MIN(lanes, in - from));
-          return PoolLoad<PoolMax, true>(d, line.first + from, left);
-        };
-        const auto p = load(column);
-        const auto q = load(column + lanes);
-        const auto at = hn::Add(columns, hn::Set(di, static_cast<P>(offset)));
-        PoolTake(d, acc, place, hn::ConcatEven(d, q, p), at);
-        PoolTake(d, acc, place, hn::ConcatOdd(d, q, p), hn::Add(at, hn::Set(di, P{1})));
-        if constexpr (kTaps == 3) {
-          const auto even = hn::ConcatEven(d, load(column + 2 + lanes), load(column + 2));
-          PoolTake(d, acc, place, even, hn::Add(at, hn::Set(di, P{2})));
-        }
-      }
+    hn::Vec<decltype(d)> acc;
+    const auto first = hn::Add(ramp, hn::Set(di, static_cast<P>(column)));
+    auto place = first;
+    const bool whole = column + 2 * lanes + (kTaps == 3 ? 2 : 0) <= in;
+    const bool found = whole ? PoolPlacesOf<kTaps, false, false>(a, rows, column, first, acc, place)
+                             : PoolPlacesOf<kTaps, false, true>(a, rows, column, first, acc, place);
+    if (!found) {
+      place = first;
+      (void)PoolPlacesOf<kTaps, true, true>(a, rows, column, first, acc, place);
     }
     StoreTail(d, acc, y + i, outputs);
     hn::Store(place, di, places);
