@@ -15,8 +15,6 @@ namespace {
 constexpr Index kGrainElements = 32768;
 /// Elements of a line that stay in the first cache.
 constexpr Index kTileColumns = 4096;
-/// Beyond what a last-level cache holds, results go straight to memory.
-constexpr Index kStreamBytes = Index{32} << 20;
 
 Index ceil_of(Index a, Index b) {
   return a >= 0 ? (a + b - 1) / b : -(-a / b);
@@ -198,7 +196,9 @@ void run_pool(const PoolPlan& plan, kernels::PoolOp op, kernels::PoolFinish fini
   if (plan.last) {
     constexpr Index kSize = sizeof(T);
     args.tile = std::clamp<Index>(kTileColumns / plan.channels, 1, width.out);
-    args.stream = indices == nullptr && (plan.in.size() + plan.out.size()) * kSize > kStreamBytes &&
+    // Beyond what the last cache holds of x and y, y goes around the caches.
+    args.stream = indices == nullptr &&
+                  (plan.in.size() + plan.out.size()) * kSize > streaming_bytes() &&
                   reinterpret_cast<std::uintptr_t>(y) % 64 == 0 && plan.channels * kSize % 64 == 0;
     const Index work = rows * largest_count(width) * width.out * plan.channels;
     parallel_for(plan.images * depth.out * height.out, std::max<Index>(1, kGrainElements / work),
