@@ -73,7 +73,11 @@ Signature parse_signature(std::string_view text) {
   std::string_view rest = text.substr(open + 1, close - open - 1);
   bool keyword_only = false;
   while (!trimmed(rest).empty()) {
-    const std::size_t comma = std::min(rest.find(','), rest.size());
+    // No comma within a string.
+    std::size_t comma = 0;
+    for (bool quoted = false; comma < rest.size() && (quoted || rest[comma] != ','); ++comma) {
+      quoted ^= rest[comma] == '"';
+    }
     const std::string_view part = trimmed(rest.substr(0, comma));
     rest.remove_prefix(std::min(comma + 1, rest.size()));
     if (part == "*") {
@@ -193,10 +197,22 @@ PyObject* error_class(ErrorKind kind) {
   return PyExc_ValueError;
 }
 
+/// What an object looks like, in a message.
+std::string shown(py::handle object) {
+  constexpr Py_ssize_t kLongest = 100;
+  const py::object text = py::repr(object);
+  if (PyUnicode_GET_LENGTH(text.ptr()) <= kLongest) {
+    return py::cast<std::string>(text);
+  }
+  const py::object start =
+      py::reinterpret_steal<py::object>(PyUnicode_Substring(text.ptr(), 0, kLongest));
+  return py::cast<std::string>(start) + "...";
+}
+
 /// The integer that an object is. __index__ decides, so that 2.0 and "2" are none.
 Index to_index(py::handle object, const Place& place) {
   if (PyBool_Check(object.ptr()) || !PyIndex_Check(object.ptr())) {
-    throw_type_error(place, "must be an integer, it is " + std::string(py::repr(object)));
+    throw_type_error(place, "must be an integer, it is " + shown(object));
   }
   const py::object integer = py::reinterpret_steal<py::object>(PyNumber_Index(object.ptr()));
   if (!integer) {
@@ -303,7 +319,7 @@ int Call::axis(std::string_view parameter) const {
 std::uint64_t Call::seed(std::string_view parameter) const {
   const py::handle given = object(parameter);
   if (PyBool_Check(given.ptr()) || !PyIndex_Check(given.ptr())) {
-    throw_type_error(place(parameter), "must be an integer, it is " + std::string(py::repr(given)));
+    throw_type_error(place(parameter), "must be an integer, it is " + shown(given));
   }
   const py::object integer = py::reinterpret_steal<py::object>(PyNumber_Index(given.ptr()));
   if (!integer) {
@@ -324,7 +340,7 @@ double Call::number(std::string_view parameter) const {
     return PyFloat_AS_DOUBLE(given.ptr());
   }
   if (PyBool_Check(given.ptr()) || PyUnicode_Check(given.ptr())) {
-    throw_type_error(place(parameter), "must be a number, it is " + std::string(py::repr(given)));
+    throw_type_error(place(parameter), "must be a number, it is " + shown(given));
   }
   const double value = PyFloat_AsDouble(given.ptr());
   if (value == -1.0 && PyErr_Occurred() != nullptr) {
@@ -334,7 +350,7 @@ double Call::number(std::string_view parameter) const {
       throw py::value_error(signature_.name + ": " + std::string(parameter) +
                             " is beyond the range of float64");
     }
-    throw_type_error(place(parameter), "must be a number, it is " + std::string(py::repr(given)));
+    throw_type_error(place(parameter), "must be a number, it is " + shown(given));
   }
   return value;
 }
@@ -347,14 +363,13 @@ bool Call::flag(std::string_view parameter) const {
   if (py::cast<std::string>(py::type::of(given).attr("__name__")) == "bool_") {  // NumPy's
     return PyObject_IsTrue(given.ptr()) == 1;
   }
-  throw_type_error(place(parameter),
-                   "must be True or False, it is " + std::string(py::repr(given)));
+  throw_type_error(place(parameter), "must be True or False, it is " + shown(given));
 }
 
 std::string Call::text(std::string_view parameter) const {
   const py::handle given = object(parameter);
   if (!PyUnicode_Check(given.ptr())) {
-    throw_type_error(place(parameter), "must be a string, it is " + std::string(py::repr(given)));
+    throw_type_error(place(parameter), "must be a string, it is " + shown(given));
   }
   return py::cast<std::string>(given);
 }
@@ -420,7 +435,7 @@ PaddingAmount to_amount(py::handle object, const Place& place) {
   if (pair.size() != 2) {
     throw py::value_error(std::string(place.operation) + ": " + std::string(place.argument) +
                           " must give two numbers for an axis, before and behind; it gives " +
-                          std::string(py::repr(object)));
+                          shown(object));
   }
   return {to_index(pair[0], place), to_index(pair[1], place)};
 }
@@ -441,7 +456,7 @@ PaddingMode Call::padding(std::string_view parameter, int rank) const {
     throw py::value_error(signature_.name + ": " + std::string(parameter) +
                           " must be a number, \"valid\", \"same\", \"full\", or have " +
                           std::to_string(rank) + " numbers or pairs of numbers; it is " +
-                          std::string(py::repr(given)));
+                          shown(given));
   }
   std::array<PaddingAmount, 3> amounts{};
   for (std::size_t i = 0; i < axes.size(); ++i) {
@@ -453,8 +468,8 @@ PaddingMode Call::padding(std::string_view parameter, int rank) const {
 std::vector<PaddingAmount> Call::amounts(std::string_view parameter) const {
   const py::handle given = object(parameter);
   if (!is_sequence(given)) {
-    throw_type_error(place(parameter), "must be a list of numbers or pairs of numbers, it is " +
-                                           std::string(py::repr(given)));
+    throw_type_error(place(parameter),
+                     "must be a list of numbers or pairs of numbers, it is " + shown(given));
   }
   std::vector<PaddingAmount> amounts;
   for (const py::object& axis : elements_of(given)) {
@@ -479,8 +494,7 @@ Type Call::dtype() const {
   try {
     type = py::dtype::from_args(py::reinterpret_borrow<py::object>(object("dtype")));
   } catch (const py::error_already_set&) {
-    throw_type_error(place("dtype"),
-                     "is no element type: " + std::string(py::repr(object("dtype"))));
+    throw_type_error(place("dtype"), "is no element type: " + shown(object("dtype")));
   }
   if (type.kind() != 'f' || (type.itemsize() != 4 && type.itemsize() != 8)) {
     throw_type_error(place("dtype"), "must be float32 or float64, it is " +

@@ -5,6 +5,7 @@
 #include "lamina/layers/embedding.hpp"
 #include "lamina/layers/linear.hpp"
 #include "lamina/layers/normalization.hpp"
+#include "lamina/layers/pooling.hpp"
 #include "lamina/layers/recurrent.hpp"
 #include "lamina/layers/sequential.hpp"
 #include "modules.hpp"
@@ -241,6 +242,96 @@ void def_activation_layers(Module& module) {
                return make(call,
                            [&]<class T>(T) { return std::make_shared<layers::Flatten<T>>(first); });
              });
+}
+
+template <int Rank>
+nn::PoolOptions<Rank> pool_options(const Call& call) {
+  constexpr std::size_t kAxes = Rank;
+  nn::PoolOptions<Rank> options;
+  if (call.has("stride")) {
+    options.stride = call.each<kAxes>("stride");
+  }
+  options.padding = call.padding("padding", Rank);
+  options.dilation = call.each<kAxes>("dilation");
+  options.ceil_mode = call.flag("ceil_mode");
+  options.format = call.data_format();
+  return options;
+}
+
+/// Pooling layers of one rank.
+template <int Rank, template <class> class Max, template <class> class Avg,
+          template <class> class Lp, template <class> class AdaptiveAvg,
+          template <class> class AdaptiveMax>
+void def_pooling_layers(Module& module) {
+  constexpr std::size_t kAxes = Rank;
+  const std::string rank = std::to_string(Rank) + "d";
+  const std::string window =
+      "stride=None, padding=0, dilation=1, ceil_mode=False, data_format=\"NCHW\"";
+  module.def("MaxPool" + rank + "(kernel, " + window + ", *, dtype=\"float32\") -> Layer",
+             "nn.max_pool" + rank + " as a layer. torch.nn.MaxPool" + rank + ".", [](Call& call) {
+               const std::array<Index, kAxes> kernel = call.each<kAxes>("kernel");
+               const nn::PoolOptions<Rank> options = pool_options<Rank>(call);
+               return make(call,
+                           [&]<class T>(T) { return std::make_shared<Max<T>>(kernel, options); });
+             });
+  module.def("AvgPool" + rank + "(kernel, " + window +
+                 ", count_include_pad=True, divisor=0, *, dtype=\"float32\") -> Layer",
+             "nn.avg_pool" + rank + " as a layer. torch.nn.AvgPool" + rank + ".", [](Call& call) {
+               const std::array<Index, kAxes> kernel = call.each<kAxes>("kernel");
+               const nn::PoolOptions<Rank> shared = pool_options<Rank>(call);
+               nn::AvgPoolOptions<Rank> options;
+               options.stride = shared.stride;
+               options.padding = shared.padding;
+               options.dilation = shared.dilation;
+               options.ceil_mode = shared.ceil_mode;
+               options.format = shared.format;
+               options.count_include_pad = call.flag("count_include_pad");
+               options.divisor = call.index("divisor");
+               return make(call,
+                           [&]<class T>(T) { return std::make_shared<Avg<T>>(kernel, options); });
+             });
+  module.def("LpPool" + rank + "(p, kernel, " + window + ", *, dtype=\"float32\") -> Layer",
+             "nn.lp_pool" + rank + " as a layer. torch.nn.LPPool" + rank + ".", [](Call& call) {
+               const double p = call.number("p");
+               const std::array<Index, kAxes> kernel = call.each<kAxes>("kernel");
+               const nn::PoolOptions<Rank> options = pool_options<Rank>(call);
+               return make(call,
+                           [&]<class T>(T) { return std::make_shared<Lp<T>>(p, kernel, options); });
+             });
+  for (const bool max : {false, true}) {
+    const std::string name = std::string(max ? "AdaptiveMaxPool" : "AdaptiveAvgPool") + rank;
+    module.def(name + "(extents, data_format=\"NCHW\", *, dtype=\"float32\") -> Layer",
+               std::string(max ? "nn.adaptive_max_pool" : "nn.adaptive_avg_pool") + rank +
+                   " as a layer. torch.nn." + name + ".",
+               [max](Call& call) {
+                 const std::array<Index, kAxes> extents = call.each<kAxes>("extents");
+                 const DataFormat format = call.data_format();
+                 return make(call, [&]<class T>(T) -> Held<T> {
+                   if (max) {
+                     return std::make_shared<AdaptiveMax<T>>(extents, format);
+                   }
+                   return std::make_shared<AdaptiveAvg<T>>(extents, format);
+                 });
+               });
+  }
+}
+
+void def_global_pooling_layers(Module& module) {
+  for (const bool max : {false, true}) {
+    module.def(std::string(max ? "GlobalMaxPool" : "GlobalAvgPool") +
+                   "(keep_dims=False, data_format=\"NCHW\", *, dtype=\"float32\") -> Layer",
+               std::string(max ? "nn.global_max_pool" : "nn.global_avg_pool") +
+                   " as a layer: (N, C, spatial...) to (N, C).",
+               [max](Call& call) {
+                 const nn::GlobalPoolOptions options{call.flag("keep_dims"), call.data_format()};
+                 return make(call, [&]<class T>(T) -> Held<T> {
+                   if (max) {
+                     return std::make_shared<layers::GlobalMaxPool<T>>(options);
+                   }
+                   return std::make_shared<layers::GlobalAvgPool<T>>(options);
+                 });
+               });
+  }
 }
 
 void def_normalization_layers(Module& module) {
@@ -534,7 +625,7 @@ void def_calls(Module& module) {
   });
   module.def(
       "forward_context(layer, x, context, mask=None, *, causal=False, causal_offset=0, scale=None, "
-      "bias=None, key_lengths=None) -> Tensor",
+      "bias=None, key_lengths=None, dropout=0.0, generator=None) -> Tensor",
       "", [](Call& call) {
         Operand x = call.array("x");
         Operand context = call.array("context");
@@ -655,6 +746,13 @@ void def_layers(py::module_& root) {
   def_transposed_layer<layers::ConvTranspose3d, 3>(module, "ConvTranspose3d", "(N, C, D, H, W)");
   def_depthwise_layer(module);
   def_activation_layers(module);
+  def_pooling_layers<1, layers::MaxPool1d, layers::AvgPool1d, layers::LpPool1d,
+                     layers::AdaptiveAvgPool1d, layers::AdaptiveMaxPool1d>(module);
+  def_pooling_layers<2, layers::MaxPool2d, layers::AvgPool2d, layers::LpPool2d,
+                     layers::AdaptiveAvgPool2d, layers::AdaptiveMaxPool2d>(module);
+  def_pooling_layers<3, layers::MaxPool3d, layers::AvgPool3d, layers::LpPool3d,
+                     layers::AdaptiveAvgPool3d, layers::AdaptiveMaxPool3d>(module);
+  def_global_pooling_layers(module);
   def_normalization_layers(module);
   def_dropout_layers(module);
   def_attention_layers(module);

@@ -28,6 +28,7 @@ void def_module(py::module_& root) {
   def_dropout(nn);
   def_linear(nn);
   def_losses(nn);
+  def_multi_head_attention(root, nn);
   def_normalization(nn);
   def_pooling(nn);
   def_recurrent(nn);

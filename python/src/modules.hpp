@@ -26,7 +26,9 @@ class AttentionArguments {
             .scale = scale_,
             .mask = is_numeric_ ? numeric_.view() : mask_.view(),
             .bias = bias,
-            .key_lengths = lengths_.view()};
+            .key_lengths = lengths_.view(),
+            .dropout = dropout_,
+            .generator = generator_};
   }
 
  private:
@@ -37,6 +39,8 @@ class AttentionArguments {
   bool causal_;
   Index causal_offset_;
   std::optional<double> scale_;
+  double dropout_;
+  Generator* generator_;
 };
 
 /// The Tensor that an object must be.
@@ -50,6 +54,7 @@ void def_convolutions(Module& nn);
 void def_dropout(Module& nn);
 void def_linear(Module& nn);
 void def_losses(Module& nn);
+void def_multi_head_attention(py::module_& root, Module& nn);
 void def_normalization(Module& nn);
 void def_pooling(Module& nn);
 void def_recurrent(Module& nn);

@@ -11,13 +11,16 @@ namespace lamina::python {
 namespace {
 
 constexpr const char* kAttention =
-    "mask=None, *, causal=False, causal_offset=0, scale=None, bias=None, key_lengths=None";
+    "mask=None, *, causal=False, causal_offset=0, scale=None, bias=None, key_lengths=None, "
+    "dropout=0.0, generator=None";
 constexpr const char* kAttentionDoc = R"(
 mask           True, or a number other than 0, where a query may see a key; broadcasts to (..., H, Lq, Lk)
 causal         query i sees key j only if j <= i + causal_offset
 scale          factor of the scores; None: 1 / sqrt(D)
-bias           added to the scaled scores, broadcasts likewise; gets no gradient
+bias           added to the scaled scores, broadcasts likewise
 key_lengths    how many keys, from the front, there are, for each of the leading axes
+dropout        probability with which a weight is dropped, drawn from `generator`; a backward call
+               takes the generator as it was before the forward call
 )";
 
 /// The mask that Python gives, of bool or of numbers.
@@ -32,7 +35,9 @@ AttentionArguments::AttentionArguments(const Call& call)
     : lengths_(call.integers("key_lengths")),
       causal_(call.flag("causal")),
       causal_offset_(call.index("causal_offset")),
-      scale_(call.optional_number("scale")) {
+      scale_(call.optional_number("scale")),
+      dropout_(call.number("dropout")),
+      generator_(&call.generator()) {
   const py::handle given = call.object("mask");
   if (given.is_none()) {
     return;
@@ -75,10 +80,16 @@ torch.nn.functional.scaled_dot_product_attention. Vaswani et al. 2017.)",
            Operand v = call.array("v");
            Operand bias = call.array("bias");
            const AttentionArguments arguments(call);
-           call.refuse_recorded({&bias});
            return record(
                call, std::tie(q, k, v, bias),
                [&](const auto& a, const auto& b, const auto& c, const auto& d) {
+                 using T = ElementOf<decltype(a)>;
+                 if constexpr (std::is_same_v<std::remove_cvref_t<decltype(a)>, Var<T>>) {
+                   if (d.defined()) {
+                     return nn::scaled_dot_product_attention(a, b, c, d,
+                                                             arguments.options(View<T>()));
+                   }
+                 }
                  return nn::scaled_dot_product_attention(a, b, c, arguments.options(value_of(d)));
                },
                [&](const auto& a, const auto& b, const auto& c, const auto& d, const auto& out) {
@@ -105,6 +116,43 @@ torch.nn.functional.scaled_dot_product_attention. Vaswani et al. 2017.)",
                      nn::scaled_dot_product_attention_backward(g, a, b, c, arguments.options(d));
                  return std::tuple(std::move(gradients.dq), std::move(gradients.dk),
                                    std::move(gradients.dv));
+               });
+         });
+  nn.def(std::string("scaled_dot_product_attention_backward_bias(dy, q, k, v, ") + kAttention +
+             ", out=None) -> Array",
+         std::string("Gradient of scaled_dot_product_attention for the bias, of its shape.\n\n"
+                     "dy             (..., H, Lq, Dv)\n"
+                     "q, k, v        what went into it; options as there, with the bias") +
+             kAttentionDoc,
+         [](Call& call) {
+           Operand dy = call.array("dy");
+           Operand q = call.array("q");
+           Operand k = call.array("k");
+           Operand v = call.array("v");
+           Operand bias = call.array("bias");
+           const AttentionArguments arguments(call);
+           return compute(
+               call, std::tie(dy, q, k, v, bias),
+               [&](const auto& g, const auto& a, const auto& b, const auto& c, const auto& d) {
+                 return nn::scaled_dot_product_attention_backward_bias(g, a, b, c,
+                                                                       arguments.options(d));
+               });
+         });
+  nn.def(std::string("scaled_dot_product_attention_weights(q, k, ") + kAttention +
+             ", out=None) -> Array",
+         std::string("The weights of scaled_dot_product_attention, to look at: rows that sum to 1, "
+                     "or are 0 where a query sees nothing. Dropout is ignored.\n\n"
+                     "q              (..., H, Lq, D)\nk              (..., G, Lk, D)\n"
+                     "returns        (..., H, Lq, Lk)") +
+             kAttentionDoc,
+         [](Call& call) {
+           Operand q = call.array("q");
+           Operand k = call.array("k");
+           Operand bias = call.array("bias");
+           const AttentionArguments arguments(call);
+           return constant(
+               call, std::tie(q, k, bias), [&](const auto& a, const auto& b, const auto& d) {
+                 return nn::scaled_dot_product_attention_weights(a, b, arguments.options(d));
                });
          });
   nn.def("attention_mask(keep_mask, *, out=None) -> Array",
@@ -303,8 +351,13 @@ Gradients: embedding_bag_backward, embedding_bag_backward_weights.)",
         const Integers offsets = call.integers("offsets");
         Operand weights = call.array("weights");
         const std::optional<Index> padding = call.optional_index("padding_index");
-        call.refuse_recorded({&weights});
         return record(call, std::tie(table, weights), [&](const auto& t, const auto& w) {
+          using T = ElementOf<decltype(t)>;
+          if constexpr (std::is_same_v<std::remove_cvref_t<decltype(t)>, Var<T>>) {
+            if (w.defined() && mode == nn::BagMode::Sum) {
+              return nn::embedding_bag(indices.view(), t, w, {offsets.view(), {}, padding});
+            }
+          }
           return nn::embedding_bag(indices.view(), t, mode, {offsets.view(), value_of(w), padding});
         });
       });

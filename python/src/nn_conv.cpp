@@ -9,7 +9,8 @@ namespace lamina::python {
 namespace {
 
 constexpr const char* kGeometry = "stride=1, padding=0, dilation=1, groups=1, data_format=\"NCHW\"";
-constexpr const char* kActivation = "padding_value=\"zero\", activation=None, a=None, b=None";
+constexpr const char* kActivation =
+    "padding_value=\"zero\", activation=None, a=None, b=None, algorithm=\"auto\"";
 
 template <int Rank>
 nn::ConvOptions<Rank> read_options(const Call& call) {
@@ -21,6 +22,8 @@ nn::ConvOptions<Rank> read_options(const Call& call) {
   options.groups = call.index("groups");
   options.format = call.data_format();
   options.padding_value = padding_value(call);
+  options.algorithm = call.choice<nn::ConvAlgorithm>(
+      "algorithm", {{"auto", nn::ConvAlgorithm::Auto}, {"direct", nn::ConvAlgorithm::Direct}});
   return options;
 }
 
@@ -88,6 +91,7 @@ padding            a number; one, or a pair before and behind, for each spatial 
 groups             the channels are cut into so many groups that do not see each other
 data_format        "NCHW": channels before the spatial axes; "NHWC": last
 padding_value      what the padding holds: "zero", "reflect", "replicate", "circular"
+algorithm          "auto": Winograd's where it is faster and allowed, see set_winograd; "direct"
 )";
 
 template <int Rank>
@@ -127,7 +131,8 @@ returns            as x, with O channels and spatial extents
                  conv_into<Rank>(a, w, b, out, options);
                });
          });
-  const std::string options = std::string(kGeometry) + ", padding_value=\"zero\"";
+  const std::string options =
+      std::string(kGeometry) + ", padding_value=\"zero\", algorithm=\"auto\"";
   nn.def(name + "_backward_input(dy, weight, x_shape, " + options + ", *, out=None) -> Array",
          "Gradient of " + name + " for x.\n\ndy                 as the result of " + name +
              " (without an activation)\nweight             what went into it\n"
@@ -306,6 +311,16 @@ void def_convolutions(Module& nn) {
            return compute(call, std::tie(dy),
                           [&](const auto& d) { return nn::conv_backward_bias(d, format); });
          });
+  nn.def(
+      "set_winograd(allowed) -> None",
+      "Lets convolutions with algorithm=\"auto\" use Winograd's algorithm, in the whole process; "
+      "they may at the start. It is faster for large 3 x 3 kernels of float32, and less exact.",
+      [](Call& call) -> py::object {
+        nn::set_winograd(call.flag("allowed"));
+        return py::none();
+      });
+  nn.def("winograd_allowed() -> bool", "Whether set_winograd allows Winograd's algorithm.",
+         [](Call&) -> py::object { return py::bool_(nn::winograd_allowed()); });
   def_other_names(nn);
   def_pad(nn);
 }

@@ -1,5 +1,6 @@
 #include "lamina/nn/pooling.hpp"
 
+#include "lamina/autograd/ops_pooling.hpp"
 #include "lamina/nn/adaptive_pooling.hpp"
 #include "lamina/nn/max_unpool.hpp"
 #include "modules.hpp"
@@ -60,42 +61,116 @@ returns       as x, with spatial extents
               (in + padding before and behind - dilation (kernel - 1) - 1) / stride + 1
 )";
 
-template <class T>
-py::object with_indices(nn::MaxPoolResult<T>&& result) {
-  return py::make_tuple(to_python(std::move(result.values)), to_python(std::move(result.indices)));
+// The functions of each rank under one name, for arrays and variables.
+template <int Rank, class X>
+auto max_pool(const X& x, const PerAxis<Rank>& kernel, const nn::PoolOptions<Rank>& options) {
+  if constexpr (Rank == 1) {
+    return nn::max_pool1d(x, kernel, options);
+  } else if constexpr (Rank == 2) {
+    return nn::max_pool2d(x, kernel, options);
+  } else {
+    return nn::max_pool3d(x, kernel, options);
+  }
+}
+template <int Rank, class X>
+auto max_pool_with_indices(const X& x, const PerAxis<Rank>& kernel,
+                           const nn::PoolOptions<Rank>& options) {
+  if constexpr (Rank == 1) {
+    return nn::max_pool1d_with_indices(x, kernel, options);
+  } else if constexpr (Rank == 2) {
+    return nn::max_pool2d_with_indices(x, kernel, options);
+  } else {
+    return nn::max_pool3d_with_indices(x, kernel, options);
+  }
+}
+template <int Rank, class X>
+auto avg_pool(const X& x, const PerAxis<Rank>& kernel, const nn::AvgPoolOptions<Rank>& options) {
+  if constexpr (Rank == 1) {
+    return nn::avg_pool1d(x, kernel, options);
+  } else if constexpr (Rank == 2) {
+    return nn::avg_pool2d(x, kernel, options);
+  } else {
+    return nn::avg_pool3d(x, kernel, options);
+  }
+}
+template <int Rank, class X>
+auto lp_pool(const X& x, double p, const PerAxis<Rank>& kernel,
+             const nn::PoolOptions<Rank>& options) {
+  if constexpr (Rank == 1) {
+    return nn::lp_pool1d(x, p, kernel, options);
+  } else if constexpr (Rank == 2) {
+    return nn::lp_pool2d(x, p, kernel, options);
+  } else {
+    return nn::lp_pool3d(x, p, kernel, options);
+  }
+}
+template <int Rank, class X>
+auto max_unpool(const X& x, const View<std::int64_t>& indices, const PerAxis<Rank>& kernel,
+                const nn::UnpoolOptions<Rank>& options) {
+  if constexpr (Rank == 1) {
+    return nn::max_unpool1d(x, indices, kernel, options);
+  } else if constexpr (Rank == 2) {
+    return nn::max_unpool2d(x, indices, kernel, options);
+  } else {
+    return nn::max_unpool3d(x, indices, kernel, options);
+  }
+}
+template <int Rank, class X>
+auto adaptive_avg_pool(const X& x, const PerAxis<Rank>& extents, DataFormat format) {
+  if constexpr (Rank == 1) {
+    return nn::adaptive_avg_pool1d(x, extents, format);
+  } else if constexpr (Rank == 2) {
+    return nn::adaptive_avg_pool2d(x, extents, format);
+  } else {
+    return nn::adaptive_avg_pool3d(x, extents, format);
+  }
+}
+template <int Rank, class X>
+auto adaptive_max_pool(const X& x, const PerAxis<Rank>& extents, DataFormat format) {
+  if constexpr (Rank == 1) {
+    return nn::adaptive_max_pool1d(x, extents, format);
+  } else if constexpr (Rank == 2) {
+    return nn::adaptive_max_pool2d(x, extents, format);
+  } else {
+    return nn::adaptive_max_pool3d(x, extents, format);
+  }
+}
+template <class X>
+auto global_pool(bool max, int rank, const X& x, const nn::GlobalPoolOptions& options) {
+  switch (rank) {
+    case 1:
+      return max ? nn::global_max_pool1d(x, options) : nn::global_avg_pool1d(x, options);
+    case 2:
+      return max ? nn::global_max_pool2d(x, options) : nn::global_avg_pool2d(x, options);
+    case 3:
+      return max ? nn::global_max_pool3d(x, options) : nn::global_avg_pool3d(x, options);
+    default:
+      return max ? nn::global_max_pool(x, options) : nn::global_avg_pool(x, options);
+  }
 }
 
-/// f(element, view): results with indices, which `compute` does not know.
-template <class F>
-py::object compute_with_indices(Call& call, Operand& x, const F& f) {
-  call.refuse_recorded({&x});
-  const auto run = [&]<class T>(T) {
-    x.prepare<T>();
-    return with_indices(released([&] { return f(x.view<T>()); }));
-  };
-  return call.common_type({&x}) == Type::Float32 ? run(float()) : run(double());
+template <class R>
+py::object with_indices(R&& result) {
+  return py::make_tuple(to_python(std::move(result.values)), to_python(std::move(result.indices)));
 }
 
 template <int Rank>
 void def_max(Module& nn) {
   const std::string name = "max_pool" + std::to_string(Rank) + "d";
-  nn.def(name + "(x, kernel, " + kWindow + ", *, out=None) -> Array",
+  nn.def(name + "(x, kernel, " + kWindow + ", *, out=None) -> Recorded",
          "The greatest element of each window; NaN if it has one.\n" + std::string(kWindowDoc) +
              "\nGradient: " + name + "_backward. torch.nn.functional." + name + ", ONNX MaxPool.",
          [](Call& call) {
            Operand x = call.array("x");
            const PerAxis<Rank> kernel = per_axis<Rank>(call, "kernel");
            const nn::PoolOptions<Rank> options = pool_options<Rank>(call);
-           return compute(
-               call, std::tie(x),
-               [&]<class T>(const View<T>& a) {
-                 return nn::detail::max_pool<T, Rank>(a, kernel, false, options).values;
-               },
+           return record(
+               call, std::tie(x), [&](const auto& a) { return max_pool<Rank>(a, kernel, options); },
                [&]<class T>(const View<T>& a, const MutView<T>& out) {
                  nn::detail::max_pool_into<T, Rank>(a, kernel, out, nullptr, options);
                });
          });
-  nn.def(name + "_with_indices(x, kernel, " + kWindow + ") -> tuple[Array, Array]",
+  nn.def(name + "_with_indices(x, kernel, " + kWindow + ") -> tuple[Recorded, Array]",
          name +
              " and where the maxima are: (values, indices), positions in the flattened spatial "
              "axes of x.\n" +
@@ -104,9 +179,17 @@ void def_max(Module& nn) {
            Operand x = call.array("x");
            const PerAxis<Rank> kernel = per_axis<Rank>(call, "kernel");
            const nn::PoolOptions<Rank> options = pool_options<Rank>(call);
-           return compute_with_indices(call, x, [&]<class T>(const View<T>& a) {
-             return nn::detail::max_pool<T, Rank>(a, kernel, true, options);
-           });
+           const auto run = [&]<class T>(T) {
+             x.prepare<T>();
+             return x.tensor() != nullptr
+                        ? with_indices(released([&] {
+                            return max_pool_with_indices<Rank>(x.variable<T>(), kernel, options);
+                          }))
+                        : with_indices(released([&] {
+                            return max_pool_with_indices<Rank>(x.view<T>(), kernel, options);
+                          }));
+           };
+           return call.common_type({&x}) == Type::Float32 ? run(float()) : run(double());
          });
   nn.def(name + "_backward(dy, x=None, kernel=None, " + kWindow +
              ", *, indices=None, x_shape=None, out=None) -> Array",
@@ -143,7 +226,7 @@ returns          as x)",
 template <int Rank>
 void def_mean(Module& nn) {
   const std::string name = "avg_pool" + std::to_string(Rank) + "d";
-  nn.def(name + "(x, kernel, " + kMean + ", *, out=None) -> Array",
+  nn.def(name + "(x, kernel, " + kMean + ", *, out=None) -> Recorded",
          "The mean of each window.\n" + std::string(kWindowDoc) +
              "\ncount_include_pad  elements of padding count\ndivisor            divide by this "
              "instead"
@@ -153,11 +236,8 @@ void def_mean(Module& nn) {
            Operand x = call.array("x");
            const PerAxis<Rank> kernel = per_axis<Rank>(call, "kernel");
            const nn::AvgPoolOptions<Rank> options = avg_pool_options<Rank>(call);
-           return compute(
-               call, std::tie(x),
-               [&]<class T>(const View<T>& a) {
-                 return nn::detail::avg_pool<T, Rank>(a, kernel, options);
-               },
+           return record(
+               call, std::tie(x), [&](const auto& a) { return avg_pool<Rank>(a, kernel, options); },
                [&]<class T>(const View<T>& a, const MutView<T>& out) {
                  nn::detail::avg_pool_into<T, Rank>(a, kernel, out, options);
                });
@@ -180,7 +260,7 @@ void def_mean(Module& nn) {
 template <int Rank>
 void def_power(Module& nn) {
   const std::string name = "lp_pool" + std::to_string(Rank) + "d";
-  nn.def(name + "(x, p, kernel, " + kWindow + ", *, out=None) -> Array",
+  nn.def(name + "(x, p, kernel, " + kWindow + ", *, out=None) -> Recorded",
          "The p-norm of each window, (sum of |x|^p)^(1/p).\n" + std::string(kWindowDoc) +
              "\nGradient: " + name + "_backward. ONNX LpPool.",
          [](Call& call) {
@@ -188,11 +268,9 @@ void def_power(Module& nn) {
            const double p = call.number("p");
            const PerAxis<Rank> kernel = per_axis<Rank>(call, "kernel");
            const nn::PoolOptions<Rank> options = pool_options<Rank>(call);
-           return compute(
+           return record(
                call, std::tie(x),
-               [&]<class T>(const View<T>& a) {
-                 return nn::detail::lp_pool<T, Rank>(a, p, kernel, options);
-               },
+               [&](const auto& a) { return lp_pool<Rank>(a, p, kernel, options); },
                [&]<class T>(const View<T>& a, const MutView<T>& out) {
                  nn::detail::lp_pool_into<T, Rank>(a, p, kernel, out, options);
                });
@@ -224,7 +302,7 @@ void def_adaptive(Module& nn) {
       "spatial axis\nreturns as x, with these spatial extents\n\n";
   for (const bool max : {false, true}) {
     const std::string name = (max ? "adaptive_max" : "adaptive_avg") + suffix;
-    nn.def(name + "(x, extents, data_format=\"NCHW\", *, out=None) -> Array",
+    nn.def(name + "(x, extents, data_format=\"NCHW\", *, out=None) -> Recorded",
            std::string(max ? "Maxima" : "Means") +
                " of windows that are cut so that the result has "
                "the extents given." +
@@ -233,8 +311,9 @@ void def_adaptive(Module& nn) {
              Operand x = call.array("x");
              const PerAxis<Rank> extents = per_axis<Rank>(call, "extents");
              const DataFormat format = call.data_format();
-             return compute(call, std::tie(x), [&]<class T>(const View<T>& a) {
-               return nn::detail::adaptive_pool<T, Rank>(max, a, extents, false, format).values;
+             return record(call, std::tie(x), [&](const auto& a) {
+               return max ? adaptive_max_pool<Rank>(a, extents, format)
+                          : adaptive_avg_pool<Rank>(a, extents, format);
              });
            });
   }
@@ -245,9 +324,14 @@ void def_adaptive(Module& nn) {
            Operand x = call.array("x");
            const PerAxis<Rank> extents = per_axis<Rank>(call, "extents");
            const DataFormat format = call.data_format();
-           return compute_with_indices(call, x, [&]<class T>(const View<T>& a) {
-             return nn::detail::adaptive_pool<T, Rank>(true, a, extents, true, format);
-           });
+           call.refuse_recorded({&x});
+           const auto run = [&]<class T>(T) {
+             x.prepare<T>();
+             return with_indices(released([&] {
+               return nn::detail::adaptive_pool<T, Rank>(true, x.view<T>(), extents, true, format);
+             }));
+           };
+           return call.common_type({&x}) == Type::Float32 ? run(float()) : run(double());
          });
   nn.def("adaptive_avg" + suffix +
              "_backward(dy, x_shape, data_format=\"NCHW\", *, out=None) -> Array",
@@ -273,14 +357,14 @@ void def_adaptive(Module& nn) {
 /// rank 0: the form without 1d, 2d or 3d.
 void def_global(Module& nn, int rank) {
   const std::string suffix = "_pool" + (rank == 0 ? std::string() : std::to_string(rank) + "d");
-  const std::string options = "keep_dims=False, data_format=\"NCHW\", *, out=None) -> Array";
+  const std::string options = "keep_dims=False, data_format=\"NCHW\", *, out=None) -> ";
   const auto read = [](const Call& call) {
     return nn::GlobalPoolOptions{call.flag("keep_dims"), call.data_format()};
   };
   for (const bool max : {false, true}) {
     const std::string name = (max ? "global_max" : "global_avg") + suffix;
     nn.def(
-        name + "(x, " + options,
+        name + "(x, " + options + "Recorded",
         std::string(max ? "The greatest element" : "The mean") +
             " of each channel.\n\nx         (N, C, spatial...), or fewer axes\nkeep_dims spatial "
             "axes stay, with extent 1\nreturns   (N, C)\n\nGradient: " +
@@ -288,12 +372,11 @@ void def_global(Module& nn, int rank) {
         [=](Call& call) {
           Operand x = call.array("x");
           const nn::GlobalPoolOptions given = read(call);
-          return compute(call, std::tie(x), [&]<class T>(const View<T>& a) {
-            return nn::detail::global_pool<T>(max, a, rank, given);
-          });
+          return record(call, std::tie(x),
+                        [&](const auto& a) { return global_pool(max, rank, a, given); });
         });
   }
-  nn.def("global_avg" + suffix + "_backward(dy, x_shape, " + options,
+  nn.def("global_avg" + suffix + "_backward(dy, x_shape, " + options + "Array",
          "Gradient of global_avg" + suffix + ", of shape x_shape.", [=](Call& call) {
            Operand dy = call.array("dy");
            const Shape shape = call.shape("x_shape");
@@ -302,7 +385,7 @@ void def_global(Module& nn, int rank) {
              return nn::detail::global_avg_pool_backward<T>(d, shape, rank, given);
            });
          });
-  nn.def("global_max" + suffix + "_backward(dy, x, " + options,
+  nn.def("global_max" + suffix + "_backward(dy, x, " + options + "Array",
          "Gradient of global_max" + suffix + ", of the shape of x.", [=](Call& call) {
            Operand dy = call.array("dy");
            Operand x = call.array("x");
@@ -318,7 +401,7 @@ void def_unpool(Module& nn) {
   const std::string name = "max_unpool" + std::to_string(Rank) + "d";
   nn.def(name +
              "(x, indices, kernel, stride=None, padding=0, output_extents=0, data_format=\"NCHW\", "
-             "*, out=None) -> Array",
+             "*, out=None) -> Recorded",
          R"(Puts maxima back where max pooling found them, zeros elsewhere.
 
 x, indices     (N, C, spatial...), as max pooling with indices gives them
@@ -337,8 +420,8 @@ Gradient: )" +
            options.padding = call.padding("padding", Rank);
            options.output_extents = per_axis<Rank>(call, "output_extents");
            options.format = call.data_format();
-           return compute(call, std::tie(x), [&]<class T>(const View<T>& a) {
-             return nn::detail::max_unpool<T, Rank>(a, indices.view(), kernel, options);
+           return record(call, std::tie(x), [&](const auto& a) {
+             return max_unpool<Rank>(a, indices.view(), kernel, options);
            });
          });
   nn.def(name + "_backward(dy, indices, data_format=\"NCHW\", *, out=None) -> Array",

@@ -71,7 +71,7 @@ void def_random(Module& root) {
   root.def(
       "random_uniform(shape, generator=None, low=0.0, high=1.0, *, dtype=\"float32\", "
       "out=None) -> Array",
-      "Uniform on [low, high).", [](Call& call) {
+      "Uniform on [low, high), of the shape and `dtype` given. torch.rand.", [](Call& call) {
         const Shape shape = call.shape("shape");
         Generator& generator = call.generator();
         const double low = call.number("low");
@@ -83,7 +83,7 @@ void def_random(Module& root) {
   root.def(
       "random_normal(shape, generator=None, mean=0.0, deviation=1.0, *, dtype=\"float32\", "
       "out=None) -> Array",
-      "Normally distributed.", [](Call& call) {
+      "Normally distributed, of the shape and `dtype` given. torch.randn.", [](Call& call) {
         const Shape shape = call.shape("shape");
         Generator& generator = call.generator();
         const double mean = call.number("mean");
