@@ -454,7 +454,7 @@ void Block(const GemmBlock<T>& block) {
       const MicroKernelFn<T> kernel =
           kKernels[a_packed][static_cast<size_t>(mode)][static_cast<size_t>(vectors - 1)]
                   [static_cast<size_t>(rows - 1)];
-      tile.a = a_packed ? a : a + row * block.a_row_stride;
+      tile.a = a_packed ? a : a + (row - first_row) * block.a_row_stride;
       if (a_packed) {
         tile.next_a = last_tile ? block.a : a + block.a_panel_stride;
         tile.next_a_row = kStretch;

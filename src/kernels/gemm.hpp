@@ -29,7 +29,7 @@ struct GemmBlock {
   /// Tiles [tile_begin, tile_end) of the m rows, which have `tiles` tiles in all.
   Index m = 0, tiles = 0, tile_begin = 0, tile_end = 0;
   Index n = 0, k = 0;
-  /// Packed: the panel of tile_begin, a_panel_stride > 0. Otherwise row 0.
+  /// Packed: the panel of tile_begin, a_panel_stride > 0. Otherwise its first row.
   const T* a = nullptr;
   Index a_panel_stride = 0;
   Index a_row_stride = 0, a_col_stride = 0;

@@ -25,11 +25,20 @@ void PackCopy(const T* HWY_RESTRICT source, Index depth, Index depth_stride, T* 
   }
 }
 
+// How far ahead lines are fetched that are transposed: there are more of them than the core follows
+// by itself.
+template <class T>
+inline constexpr Index kAheadTransposed = 256 / static_cast<Index>(sizeof(T));
+
 // Transposes squares of as many elements as a 128-bit block holds, block by block: of each group of
 // lines, out[j] gets element j of every block.
 template <class D, class V>
 HWY_INLINE void TransposeInBlocks(D d, const float* const* lines, Index k, V* HWY_RESTRICT out) {
   const hn::RepartitionToWide<D> wide;
+  HWY_UNROLL(4)
+  for (int i = 0; i < 4; ++i) {
+    __builtin_prefetch(lines[i] + k + kAheadTransposed<float>, 0, 3);
+  }
   const V r0 = hn::LoadU(d, lines[0] + k);
   const V r1 = hn::LoadU(d, lines[1] + k);
   const V r2 = hn::LoadU(d, lines[2] + k);
@@ -46,6 +55,10 @@ HWY_INLINE void TransposeInBlocks(D d, const float* const* lines, Index k, V* HW
 
 template <class D, class V>
 HWY_INLINE void TransposeInBlocks(D d, const double* const* lines, Index k, V* HWY_RESTRICT out) {
+  HWY_UNROLL(2)
+  for (int i = 0; i < 2; ++i) {
+    __builtin_prefetch(lines[i] + k + kAheadTransposed<double>, 0, 3);
+  }
   const V r0 = hn::LoadU(d, lines[0] + k);
   const V r1 = hn::LoadU(d, lines[1] + k);
   out[0] = hn::InterleaveLower(d, r0, r1);

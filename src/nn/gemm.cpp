@@ -33,16 +33,22 @@ GemmOptions<T> turned(const GemmOptions<T>& options) {
 }
 
 // Whether a B with contiguous columns is better read by rows, as the left factor of the transposed
-// product: then A takes its place, and tiles of C are turned when they are written. It is where
-// that moves fewer elements.
+// product: then A takes its place, and tiles of C are turned when they are written. Estimated in
+// cycles of a core with vectors of 64 bytes: to transpose an element, to turn one, and to multiply
+// with the columns that fill up the last vector, which are now the rows of A.
 template <class T>
 bool turns(const MatrixRef<T>& a, const MatrixRef<T>& b) {
   if (b.col_stride == 1 || b.row_stride != 1) {
     return false;
   }
-  const Index blocks = ceil_div(a.cols, block_depth(a.cols));
-  const Index transposed = a.row_stride == 1 ? 0 : a.rows * a.cols;
-  return b.cols * a.cols > transposed + 2 * a.rows * blocks * b.cols;
+  constexpr Index kLanes = 64 / static_cast<Index>(sizeof(T));
+  const Index m = a.rows;
+  const Index n = b.cols;
+  const Index k = a.cols;
+  const Index blocks = ceil_div(k, block_depth(k));
+  const Index transposing = (n * k - (a.row_stride == 1 ? 0 : m * k)) / 2;
+  const Index filling = (ceil_div(m, kLanes) * kLanes - m) * n * k / (2 * kLanes);
+  return transposing > m * n * blocks + filling;
 }
 
 template <class T>

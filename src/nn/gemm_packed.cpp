@@ -1,3 +1,5 @@
+#include <cstring>
+
 #include "lamina/core/parallel.hpp"
 #include "nn/gemm_parts.hpp"
 
@@ -70,6 +72,10 @@ template <class T>
 void copy_rows(const MatrixRef<T>& a, Index k, Index depth, T* out, Index stride) {
   for (Index i = 0; i < a.rows; ++i) {
     const T* row = a.data + i * a.row_stride + k * a.col_stride;
+    if (a.col_stride == 1) {
+      std::memcpy(out + i * stride, row, static_cast<std::size_t>(depth) * sizeof(T));
+      continue;
+    }
     for (Index p = 0; p < depth; ++p) {
       out[i * stride + p] = row[p * a.col_stride];
     }

@@ -90,15 +90,14 @@ class Product {
         row_bias_(options.bias_axis == BiasAxis::Row ? options.bias : nullptr),
         column_bias_(options.bias_axis == BiasAxis::Column ? options.bias : nullptr) {
     const bool strided_b = b.packed == nullptr && b.packer == nullptr;
-    // A is read in place where it is contiguous along K, or hardly reused. Where there is much
-    // reuse packing pays; so it does soon where rows lie a multiple of 4 KiB apart and share a set
-    // of the L1.
-    // A single tile of such rows is copied apart.
+    // A is read in place where it is contiguous along K, or hardly reused; with much reuse packing
+    // pays. Rows that lie a multiple of 4 KiB apart share a set of the L1 and are copied apart.
     const bool same_set = a.matrix.row_stride * static_cast<Index>(sizeof(T)) % 4096 == 0;
     const bool reused = a.packed == nullptr && m_ * n_ * k_ > kSerialWork;
-    const Index enough = a.matrix.col_stride != 1 ? 3 : same_set ? 4 : 24;
+    const Index enough = a.matrix.col_stride != 1 ? 3 : 24;
     pack_a_ = a.packer != nullptr || (reused && row_tiles_ > 1 && col_panels_ >= enough);
-    spread_a_ = reused && same_set && row_tiles_ == 1 && m_ > 1 && a.packer == nullptr;
+    spread_a_ = reused && same_set && !pack_a_ && m_ > 1 &&
+                (row_tiles_ == 1 || (a.matrix.col_stride == 1 && col_panels_ > 1));
     packs_b_ = b.packer != nullptr || (strided_b && b.matrix.col_stride != 1);
   }
 
@@ -140,12 +139,15 @@ class Product {
     if (b_.packed == nullptr) {
       block.panel = panel.reserve(tiling_.nr * depth_ + kernels::kGatherSlack);
     }
-    T* const own_a = pack_a_ ? packed_a.reserve((tiles.end - tiles.begin) * tiling_.mr * depth_ +
-                                                kernels::kGatherSlack)
-                     : spread_a_ ? packed_a.reserve(m_ * (depth_ + kSpread))
-                                 : nullptr;
     const Index row = kernels::gemm_tile_begin(m_, row_tiles_, tiles.begin);
     const Index rows = kernels::gemm_tile_begin(m_, row_tiles_, tiles.end) - row;
+    T* const own_a = pack_a_ ? packed_a.reserve((tiles.end - tiles.begin) * tiling_.mr * depth_ +
+                                                kernels::kGatherSlack)
+                     : spread_a_ ? packed_a.reserve(rows * (depth_ + kSpread))
+                                 : nullptr;
+    MatrixRef<T> a_rows = a_.matrix;
+    a_rows.rows = rows;
+    a_rows.data += a_.matrix.data == nullptr ? 0 : row * a_.matrix.row_stride;
     const Index group = b_.packer != nullptr ? 1 : kFinishPanels;
     Index k = 0;
     do {
@@ -163,9 +165,9 @@ class Product {
         block.a = own_a;
         block.a_row_stride = depth_ + kSpread;
         block.a_col_stride = 1;
-        copy_rows(a_.matrix, k, block.k, own_a, block.a_row_stride);
+        copy_rows(a_rows, k, block.k, own_a, block.a_row_stride);
       } else {
-        block.a = a_.matrix.data + k * a_.matrix.col_stride;
+        block.a = a_rows.data + k * a_.matrix.col_stride;
       }
       for (Index p = panels.begin; p < panels.end; p += group) {
         const Index col = p * tiling_.nr;

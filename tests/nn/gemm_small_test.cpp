@@ -43,6 +43,8 @@ TYPED_TEST(GemmSmall, TurnedProducts) {
     }
     run_case<TypeParam>(20, 171, 1100, kRow, kCol, kRow);
     run_case<TypeParam>(20, 171, 1100, kCol, kCol, kRow);
+    // Rows a multiple of 4 KiB apart, several tiles and panels.
+    run_case<TypeParam>(48, 260, 1024, kRow, kCol, kRow);
   });
 }
 
