@@ -84,6 +84,18 @@ auto backward_weight(const X& dy, const X& x, const Shape& shape,
   }
 }
 
+template <int Rank, class T>
+Index workspace_bytes(const Shape& x, const Shape& weight, const nn::ConvOptions<Rank>& options,
+                      nn::ConvPass pass) {
+  if constexpr (Rank == 1) {
+    return nn::conv1d_workspace_bytes<T>(x, weight, options, pass);
+  } else if constexpr (Rank == 2) {
+    return nn::conv2d_workspace_bytes<T>(x, weight, options, pass);
+  } else {
+    return nn::conv3d_workspace_bytes<T>(x, weight, options, pass);
+  }
+}
+
 constexpr const char* kOptionsDoc = R"(
 stride, dilation   a number, or one for each spatial axis
 padding            a number; one, or a pair before and behind, for each spatial axis; "valid" (none),
@@ -160,6 +172,24 @@ returns            as x, with O channels and spatial extents
            return compute(call, std::tie(dy, x), [&](const auto& d, const auto& a) {
              return backward_weight<Rank>(d, a, shape, read);
            });
+         });
+  nn.def(name + "_workspace_bytes(x, weight, " + options +
+             ", pass_=\"forward\", dtype=\"float32\") -> int",
+         "Bytes of scratch memory, beside arguments and result, that " + name +
+             " takes at most.\n\nx, weight          shapes\npass_              \"forward\", "
+             "\"backward_input\" or \"backward_weight\"" +
+             kOptionsDoc,
+         [](Call& call) -> py::object {
+           const Shape x = call.shape("x");
+           const Shape weight = call.shape("weight");
+           const nn::ConvOptions<Rank> read = read_options<Rank>(call);
+           const auto pass = call.choice<nn::ConvPass>(
+               "pass_", {{"forward", nn::ConvPass::Forward},
+                         {"backward_input", nn::ConvPass::BackwardInput},
+                         {"backward_weight", nn::ConvPass::BackwardWeight}});
+           return py::int_(call.dtype() == Type::Float32
+                               ? workspace_bytes<Rank, float>(x, weight, read, pass)
+                               : workspace_bytes<Rank, double>(x, weight, read, pass));
          });
 }
 

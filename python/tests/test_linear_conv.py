@@ -123,3 +123,11 @@ def test_pad(value, mode, dtype, rng):
     positions = np.pad(np.arange(12).reshape(3, 4) + 1, [(1, 2), (0, 3)], mode)
     expected = np.array([dy[positions == i + 1].astype(np.float64).sum() for i in range(12)]).reshape(3, 4)
     close(nn.pad_backward(dy, [(1, 2), (0, 3)], value), expected, 6, scale=1)
+
+
+def test_workspace():
+    bytes_ = [getattr(nn, f"conv{r}d_workspace_bytes")((2, 16) + (16,) * r, (16, 16) + (3,) * r, padding=1) for r in (1, 2, 3)]
+    assert all(0 <= b < 2**26 for b in bytes_)
+    assert nn.conv2d_workspace_bytes((2, 16, 9, 9), (8, 16, 3, 3), pass_="backward_weight", dtype="float64") >= 0
+    with pytest.raises(ValueError):
+        nn.conv2d_workspace_bytes((2, 15, 9, 9), (8, 16, 3, 3))

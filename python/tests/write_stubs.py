@@ -30,7 +30,7 @@ TYPES = {
         allowed compress header missing_as_nan error_if_nonfinite requires_grad retain_graph writable shuffle strict progress
         affine accuracy""".split()},
     **{name: "str" for name in """kind op order target data_format padding_value algorithm approximate direction init
-        delimiter text last mode""".split()},
+        delimiter text last mode pass_""".split()},
     **{name: "Ints" for name in """stride dilation kernel extents output_padding output_extents shape a_shape b_shape x_shape
         weight_shape shape_a shape_b order_ milestones""".split()},
     "axis": "Ints | None", "axes": "int", "padding": "Padding", "amounts": "Sequence[int | tuple[int, int]]",
@@ -123,6 +123,8 @@ Recorded = Array | Tensor
 
 def type_of(function, parameter):
     name = parameter.name
+    if function.endswith("_workspace_bytes") and name in ("x", "weight"):
+        return "Ints"
     if (function, name) in SPECIAL:
         return SPECIAL[function, name]
     base = function.removesuffix("_backward")
