@@ -14,11 +14,11 @@ namespace lamina::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 // B^T times a column of six.
-template <class D, class V>
+template <class D, class V, class T = hn::TFromD<D>>
 HWY_INLINE void TransformSix(D d, const V* in, V* out) {
-  const V two = hn::Set(d, 2.0f);
-  const V four = hn::Set(d, 4.0f);
-  const V five = hn::Set(d, 5.0f);
+  const V two = hn::Set(d, T(2.0));
+  const V four = hn::Set(d, T(4.0));
+  const V five = hn::Set(d, T(5.0));
   const V a = hn::NegMulAdd(four, in[2], in[4]);  // x4 - 4 x2
   const V b = hn::NegMulAdd(four, in[1], in[3]);  // x3 - 4 x1
   const V c = hn::Sub(in[4], in[2]);
@@ -31,8 +31,9 @@ HWY_INLINE void TransformSix(D d, const V* in, V* out) {
   out[5] = hn::MulAdd(four, in[1], hn::NegMulAdd(five, in[3], in[5]));
 }
 
-void InputF32(const WinogradInput<float>& a) {
-  const hn::ScalableTag<float> d;
+template <class T>
+void InputRun(const WinogradInput<T>& a) {
+  const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   for (Index t = 0; t < a.tiles; ++t) {
@@ -48,7 +49,7 @@ void InputF32(const WinogradInput<float>& a) {
         }
         TransformSix(d, in, half[j]);
       }
-      float* HWY_RESTRICT out = a.out + t * a.channels + c;
+      T* HWY_RESTRICT out = a.out + t * a.channels + c;
       HWY_UNROLL(6)
       for (int i = 0; i < 6; ++i) {
         V in[6];
@@ -69,11 +70,11 @@ void InputF32(const WinogradInput<float>& a) {
 }
 
 // A^T times a column of six.
-template <class D, class V>
+template <class D, class V, class T = hn::TFromD<D>>
 HWY_INLINE void TransformFour(D d, const V* in, V* out) {
-  const V two = hn::Set(d, 2.0f);
-  const V four = hn::Set(d, 4.0f);
-  const V eight = hn::Set(d, 8.0f);
+  const V two = hn::Set(d, T(2.0));
+  const V four = hn::Set(d, T(4.0));
+  const V eight = hn::Set(d, T(8.0));
   const V sum1 = hn::Add(in[1], in[2]);
   const V sum2 = hn::Add(in[3], in[4]);
   const V difference1 = hn::Sub(in[1], in[2]);
@@ -84,13 +85,14 @@ HWY_INLINE void TransformFour(D d, const V* in, V* out) {
   out[3] = hn::Add(hn::MulAdd(eight, difference2, difference1), in[5]);
 }
 
-void OutputF32(const WinogradOutput<float>& a) {
-  const hn::ScalableTag<float> d;
+template <class T>
+void OutputRun(const WinogradOutput<T>& a) {
+  const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   for (Index t = 0; t < a.tiles; ++t) {
     for (Index c = 0; c < a.channels; c += lanes) {
-      const float* HWY_RESTRICT from = a.products + t * a.channels + c;
+      const T* HWY_RESTRICT from = a.products + t * a.channels + c;
       V half[6][4];  // [i][column of the result]
       HWY_UNROLL(6)
       for (int i = 0; i < 6; ++i) {
@@ -124,16 +126,16 @@ void OutputF32(const WinogradOutput<float>& a) {
 }
 
 // G times a column of three.
-template <class D, class V>
+template <class D, class V, class T = hn::TFromD<D>>
 HWY_INLINE void TransformThree(D d, const V* in, V* out) {
-  const V sixth = hn::Set(d, 1.0f / 6);
-  const V twelfth = hn::Set(d, 1.0f / 12);
-  const V twenty_fourth = hn::Set(d, 1.0f / 24);
+  const V sixth = hn::Set(d, T(1) / 6);
+  const V twelfth = hn::Set(d, T(1) / 12);
+  const V twenty_fourth = hn::Set(d, T(1) / 24);
   const V outer = hn::Mul(sixth, hn::Add(in[0], in[2]));
   const V middle = hn::Mul(sixth, in[1]);
   const V small = hn::MulAdd(twenty_fourth, in[0], hn::Mul(sixth, in[2]));
   const V half = hn::Mul(twelfth, in[1]);
-  out[0] = hn::Mul(hn::Set(d, 0.25f), in[0]);
+  out[0] = hn::Mul(hn::Set(d, T(0.25)), in[0]);
   out[1] = hn::Neg(hn::Add(outer, middle));
   out[2] = hn::Sub(middle, outer);
   out[3] = hn::Add(small, half);
@@ -141,8 +143,9 @@ HWY_INLINE void TransformThree(D d, const V* in, V* out) {
   out[5] = in[2];
 }
 
-void WeightsF32(const WinogradWeights<float>& a) {
-  const hn::ScalableTag<float> d;
+template <class T>
+void WeightsRun(const WinogradWeights<T>& a) {
+  const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   for (Index o = 0; o < a.channels; o += lanes) {
@@ -166,11 +169,12 @@ void WeightsF32(const WinogradWeights<float>& a) {
   }
 }
 
-void TransposeLinesF32(const float* HWY_RESTRICT from, Index from_stride, Index lines, Index count,
-                       float* HWY_RESTRICT to, Index to_stride) {
-  const hn::ScalableTag<float> d;
+template <class T>
+void TransposeLinesRun(const T* HWY_RESTRICT from, Index from_stride, Index lines, Index count,
+                       T* HWY_RESTRICT to, Index to_stride) {
+  const hn::ScalableTag<T> d;
   constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(d));
-  const float* pointers[kLanes];
+  const T* pointers[kLanes];
   for (Index i = 0; i < lines; i += kLanes) {
     for (Index k = 0; k < kLanes; ++k) pointers[k] = from + (i + k) * from_stride;
     if (count >= kLanes) {
@@ -180,8 +184,8 @@ void TransposeLinesF32(const float* HWY_RESTRICT from, Index from_stride, Index 
         TransposeSquare(d, pointers, at, to + at * to_stride + i, to_stride);
       }
     } else {
-      HWY_ALIGN float whole[kLanes * kLanes];
-      HWY_ALIGN float turned[kLanes * kLanes];
+      HWY_ALIGN T whole[kLanes * kLanes];
+      HWY_ALIGN T turned[kLanes * kLanes];
       for (Index k = 0; k < kLanes; ++k) {
         hn::Store(LoadTail(d, pointers[k], count), d, whole + k * kLanes);
         pointers[k] = whole + k * kLanes;
@@ -194,11 +198,12 @@ void TransposeLinesF32(const float* HWY_RESTRICT from, Index from_stride, Index 
   }
 }
 
-void TransposeBackF32(const float* HWY_RESTRICT from, Index from_stride, Index lines, Index count,
-                      float* HWY_RESTRICT to, Index to_stride) {
-  const hn::ScalableTag<float> d;
+template <class T>
+void TransposeBackRun(const T* HWY_RESTRICT from, Index from_stride, Index lines, Index count,
+                      T* HWY_RESTRICT to, Index to_stride) {
+  const hn::ScalableTag<T> d;
   constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(d));
-  const float* pointers[kLanes];
+  const T* pointers[kLanes];
   for (Index j = 0; j < count; j += kLanes) {
     const Index at = count >= kLanes ? HWY_MIN(j, count - kLanes) : 0;
     for (Index k = 0; k < kLanes; ++k) {
@@ -208,7 +213,7 @@ void TransposeBackF32(const float* HWY_RESTRICT from, Index from_stride, Index l
       if (count >= kLanes) {
         TransposeSquare(d, pointers, i, to + i * to_stride + at, to_stride);
       } else {
-        HWY_ALIGN float turned[kLanes * kLanes];
+        HWY_ALIGN T turned[kLanes * kLanes];
         TransposeSquare(d, pointers, i, turned, kLanes);
         for (Index k = 0; k < kLanes; ++k) {
           StoreTail(d, hn::Load(d, turned + k * kLanes), to + (i + k) * to_stride, count);
@@ -239,6 +244,40 @@ bool AllWithin(const T* HWY_RESTRICT x, Index n, T limit) {
   return true;
 }
 
+void InputF32(const WinogradInput<float>& a) {
+  InputRun(a);
+}
+void InputF64(const WinogradInput<double>& a) {
+  InputRun(a);
+}
+void OutputF32(const WinogradOutput<float>& a) {
+  OutputRun(a);
+}
+void OutputF64(const WinogradOutput<double>& a) {
+  OutputRun(a);
+}
+void WeightsF32(const WinogradWeights<float>& a) {
+  WeightsRun(a);
+}
+void WeightsF64(const WinogradWeights<double>& a) {
+  WeightsRun(a);
+}
+void TransposeLinesF32(const float* from, Index from_stride, Index lines, Index count, float* to,
+                       Index to_stride) {
+  TransposeLinesRun(from, from_stride, lines, count, to, to_stride);
+}
+void TransposeLinesF64(const double* from, Index from_stride, Index lines, Index count, double* to,
+                       Index to_stride) {
+  TransposeLinesRun(from, from_stride, lines, count, to, to_stride);
+}
+void TransposeBackF32(const float* from, Index from_stride, Index lines, Index count, float* to,
+                      Index to_stride) {
+  TransposeBackRun(from, from_stride, lines, count, to, to_stride);
+}
+void TransposeBackF64(const double* from, Index from_stride, Index lines, Index count, double* to,
+                      Index to_stride) {
+  TransposeBackRun(from, from_stride, lines, count, to, to_stride);
+}
 bool AllWithinF32(const float* x, Index n, float limit) {
   return AllWithin(x, n, limit);
 }
@@ -253,29 +292,51 @@ HWY_AFTER_NAMESPACE();
 namespace lamina::kernels {
 
 HWY_EXPORT(InputF32);
+HWY_EXPORT(InputF64);
 HWY_EXPORT(OutputF32);
+HWY_EXPORT(OutputF64);
 HWY_EXPORT(WeightsF32);
+HWY_EXPORT(WeightsF64);
 HWY_EXPORT(TransposeLinesF32);
+HWY_EXPORT(TransposeLinesF64);
 HWY_EXPORT(TransposeBackF32);
+HWY_EXPORT(TransposeBackF64);
 HWY_EXPORT(AllWithinF32);
 HWY_EXPORT(AllWithinF64);
 
 void winograd_input(const WinogradInput<float>& input) {
   HWY_DYNAMIC_DISPATCH(InputF32)(input);
 }
+void winograd_input(const WinogradInput<double>& input) {
+  HWY_DYNAMIC_DISPATCH(InputF64)(input);
+}
 void winograd_output(const WinogradOutput<float>& output) {
   HWY_DYNAMIC_DISPATCH(OutputF32)(output);
 }
+void winograd_output(const WinogradOutput<double>& output) {
+  HWY_DYNAMIC_DISPATCH(OutputF64)(output);
+}
 void winograd_weights(const WinogradWeights<float>& weights) {
   HWY_DYNAMIC_DISPATCH(WeightsF32)(weights);
+}
+void winograd_weights(const WinogradWeights<double>& weights) {
+  HWY_DYNAMIC_DISPATCH(WeightsF64)(weights);
 }
 void transpose_lines(const float* from, Index from_stride, Index lines, Index count, float* to,
                      Index to_stride) {
   HWY_DYNAMIC_DISPATCH(TransposeLinesF32)(from, from_stride, lines, count, to, to_stride);
 }
+void transpose_lines(const double* from, Index from_stride, Index lines, Index count, double* to,
+                     Index to_stride) {
+  HWY_DYNAMIC_DISPATCH(TransposeLinesF64)(from, from_stride, lines, count, to, to_stride);
+}
 void transpose_back(const float* from, Index from_stride, Index lines, Index count, float* to,
                     Index to_stride) {
   HWY_DYNAMIC_DISPATCH(TransposeBackF32)(from, from_stride, lines, count, to, to_stride);
+}
+void transpose_back(const double* from, Index from_stride, Index lines, Index count, double* to,
+                    Index to_stride) {
+  HWY_DYNAMIC_DISPATCH(TransposeBackF64)(from, from_stride, lines, count, to, to_stride);
 }
 bool all_within(const float* x, Index n, float limit) {
   return HWY_DYNAMIC_DISPATCH(AllWithinF32)(x, n, limit);

@@ -24,6 +24,7 @@ struct WinogradInput {
   Index out_stride = 0;  ///< from k to k + 1
 };
 void winograd_input(const WinogradInput<float>& input);
+void winograd_input(const WinogradInput<double>& input);
 
 /// rows[i][(4 t + j) * channels + c] = (A^T m A)(i, j) + bias[c] for the 36 products m of each
 /// tile.
@@ -36,6 +37,7 @@ struct WinogradOutput {
   std::array<T*, 4> rows{};
 };
 void winograd_output(const WinogradOutput<float>& output);
+void winograd_output(const WinogradOutput<double>& output);
 
 /// out[k][o] = (G g G^T)[k], g(r, s) of o being weights[(3 r + s) * channels + o], or with
 /// `flipped` weights[(8 - 3 r - s) * channels + o].
@@ -48,13 +50,18 @@ struct WinogradWeights {
   Index out_stride = 0;  ///< from k to k + 1
 };
 void winograd_weights(const WinogradWeights<float>& weights);
+void winograd_weights(const WinogradWeights<double>& weights);
 
 /// to[j * to_stride + i] = from[i * from_stride + j] for i < lines, j < count; lines is a multiple
 /// of kWinogradChannels. Reads and writes nothing else.
 void transpose_lines(const float* from, Index from_stride, Index lines, Index count, float* to,
                      Index to_stride);
+void transpose_lines(const double* from, Index from_stride, Index lines, Index count, double* to,
+                     Index to_stride);
 /// The other way: count lines of `lines` elements each become `lines` lines of count elements.
 void transpose_back(const float* from, Index from_stride, Index lines, Index count, float* to,
+                    Index to_stride);
+void transpose_back(const double* from, Index from_stride, Index lines, Index count, double* to,
                     Index to_stride);
 
 /// True if all elements are numbers with |x| <= limit.

@@ -1,7 +1,6 @@
 #include "nn/conv_core.hpp"
 
 #include <algorithm>
-#include <type_traits>
 #include <vector>
 
 #include "lamina/core/parallel.hpp"
@@ -35,16 +34,11 @@ constexpr std::array<Index, 3> kOnes{1, 1, 1};
 template <class T>
 bool try_winograd(const ConvShape& shape, bool gradient, const ConvImage<const T>& x, const T* w,
                   const T* bias, const ConvImage<T>& y, const GemmFinish<T>& finish) {
-  if constexpr (std::is_same_v<T, float>) {
-    const WinogradProblem problem = winograd_problem(shape, gradient);
-    if (!winograd_pays(problem)) return false;
-    const bool channels_first = x.strides[2] == 1 && x.strides[1] == problem.in_width;
-    const bool channels_last = x.channel_stride == 1 && x.strides[2] == problem.in_channels;
-    return (channels_first || channels_last) &&
-           winograd_convolution(problem, x, w, bias, y, finish);
-  } else {
-    return false;
-  }
+  const WinogradProblem problem = winograd_problem(shape, gradient);
+  if (!winograd_pays(problem)) return false;
+  const bool channels_first = x.strides[2] == 1 && x.strides[1] == problem.in_width;
+  const bool channels_last = x.channel_stride == 1 && x.strides[2] == problem.in_channels;
+  return (channels_first || channels_last) && winograd_convolution(problem, x, w, bias, y, finish);
 }
 
 }  // namespace

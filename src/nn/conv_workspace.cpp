@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <type_traits>
 
 #include "kernels/gemm.hpp"
 #include "nn/conv_parts.hpp"
@@ -81,9 +80,8 @@ Index depthwise_bytes(const ConvShape& shape, bool channels_last, int threads) {
   return by_tap + planes + threads * plane;
 }
 
-template <class T>
 bool by_winograd(const ConvShape& shape, bool gradient) {
-  return std::is_same_v<T, float> && winograd_pays(winograd_problem(shape, gradient));
+  return winograd_pays(winograd_problem(shape, gradient));
 }
 
 }  // namespace
@@ -102,8 +100,8 @@ Index conv_forward_bytes(const ConvShape& shape, bool channels_last, int threads
       at_once(count, work, threads) * gathered_bytes(gather, shape.out_group(), channels_last);
   if (gather.channels_last && shape.taps() > 1) total += bytes<T>(shape.out_channels * rows);
   // Where a number is not finite, Winograd's algorithm gives way to the direct sum.
-  if (by_winograd<T>(shape, false)) {
-    total = std::max(total, winograd_bytes(winograd_problem(shape, false), threads) +
+  if (by_winograd(shape, false)) {
+    total = std::max(total, winograd_bytes<T>(winograd_problem(shape, false), threads) +
                                 threads * product_bytes<T>());
   }
   return total;
@@ -142,8 +140,8 @@ Index conv_input_gradient_bytes(const ConvShape& shape, bool channels_last, int 
   if (is_depthwise(shape)) {
     most = std::max(most, depthwise_bytes<T>(shape, channels_last, threads));
   }
-  if (by_winograd<T>(shape, true)) {
-    most = std::max(most, winograd_bytes(winograd_problem(shape, true), threads) +
+  if (by_winograd(shape, true)) {
+    most = std::max(most, winograd_bytes<T>(winograd_problem(shape, true), threads) +
                               threads * product_bytes<T>());
   }
   return most;

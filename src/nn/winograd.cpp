@@ -24,7 +24,7 @@ constexpr Index kManyChannels = 128;
 constexpr Index kLeastChannels = 64;
 constexpr Index kLeastTiles = 24;
 // Elements and weights above this might overflow in a transform.
-constexpr float kLargest = 1e14F;
+constexpr double kLargest = 1e14;
 // Elements between the matrices of two points: without them the 36 would share a set of the L1.
 constexpr Index kSpread = 16;
 // Blocks from which on each is one thread's.
@@ -65,15 +65,17 @@ struct Workspace {
   }
 };
 
-bool finite(const WinogradProblem& p, const ConvImage<const float>& x) {
+template <class T>
+bool finite(const WinogradProblem& p, const ConvImage<const T>& x) {
   const bool last = x.channel_stride == 1;
   for (Index n = 0; n < p.images; ++n) {
-    const float* image = x.data + n * x.image_stride;
+    const T* image = x.data + n * x.image_stride;
     const Index lines = last ? p.in_height : p.in_channels;
     const Index distance = last ? x.strides[1] : x.channel_stride;
     const Index length = p.in_width * (last ? p.in_channels : p.in_height);
     for (Index i = 0; i < lines; ++i) {
-      if (!kernels::all_within(image + i * distance, length, kLargest)) return false;
+      if (!kernels::all_within(image + i * distance, length, static_cast<T>(kLargest)))
+        return false;
     }
   }
   return true;
@@ -85,12 +87,13 @@ Index weights_size(const WinogradProblem& p) {
 }
 
 /// The transformed weights: kWinogradPoints matrices (in_channels, out_channels).
-Buffer<float> transform_weights(const WinogradProblem& p, const float* weights) {
+template <class T>
+Buffer<T> transform_weights(const WinogradProblem& p, const T* weights) {
   const Index size = weights_size(p);
-  Buffer<float> transformed(kWinogradPoints * size);
+  Buffer<T> transformed(kWinogradPoints * size);
   const Index grain = std::max<Index>(1, 4096 / p.out_channels);
   parallel_for(p.in_channels, grain, [&](Index begin, Index end) {
-    Buffer<float> taps((end - begin) * 9 * p.out_channels);
+    Buffer<T> taps((end - begin) * 9 * p.out_channels);
     if (!p.gradient) {
       // (out, in, 9) to (in, 9, out).
       kernels::transpose_lines(weights + begin * 9, p.in_channels * 9, p.out_channels,
@@ -98,25 +101,27 @@ Buffer<float> transform_weights(const WinogradProblem& p, const float* weights) 
     } else {
       // (in, out, 9) to (in, 9, out).
       for (Index c = begin; c < end; ++c) {
-        float* const to = taps.data() + (c - begin) * 9 * p.out_channels;
-        const float* const from = weights + c * p.out_channels * 9;
+        T* const to = taps.data() + (c - begin) * 9 * p.out_channels;
+        const T* const from = weights + c * p.out_channels * 9;
         for (Index o = 0; o < p.out_channels; ++o) {
           for (Index t = 0; t < 9; ++t) to[t * p.out_channels + o] = from[o * 9 + t];
         }
       }
     }
     for (Index c = begin; c < end; ++c) {
-      kernels::winograd_weights({taps.data() + (c - begin) * 9 * p.out_channels, p.out_channels,
-                                 p.gradient, transformed.data() + c * p.out_channels, size});
+      kernels::winograd_weights(kernels::WinogradWeights<T>{
+          taps.data() + (c - begin) * 9 * p.out_channels, p.out_channels, p.gradient,
+          transformed.data() + c * p.out_channels, size});
     }
   });
   return transformed;
 }
 
+template <class T>
 class Convolution {
  public:
-  Convolution(const WinogradProblem& problem, const ConvImage<const float>& x, const float* weights,
-              const float* bias, const ConvImage<float>& y, const GemmFinish<float>& finish)
+  Convolution(const WinogradProblem& problem, const ConvImage<const T>& x, const T* weights,
+              const T* bias, const ConvImage<T>& y, const GemmFinish<T>& finish)
       : p_(problem), x_(x), weights_(weights), bias_(bias), y_(y), finish_(finish), tiling_(p_) {}
 
   void run() {
@@ -135,13 +140,13 @@ class Convolution {
     const Index rows = std::min(tiling_.block_rows, tiling_.all_rows - first);
     const Index tiles = rows * tiling_.columns;
     const Workspace size(p_, tiling_);
-    Buffer<float> workspace(size.size());
-    float* const transformed = workspace.data();
-    float* const products = transformed + kWinogradPoints * size.transformed;
-    float* const input_rows = products + kWinogradPoints * size.products;
-    float* const output_rows = input_rows + 6 * size.input_row;
+    Buffer<T> workspace(size.size());
+    T* const transformed = workspace.data();
+    T* const products = transformed + kWinogradPoints * size.transformed;
+    T* const input_rows = products + kWinogradPoints * size.products;
+    T* const output_rows = input_rows + 6 * size.input_row;
 
-    std::array<float*, 6> lines{};
+    std::array<T*, 6> lines{};
     for (std::size_t i = 0; i < 6; ++i) {
       lines[i] = input_rows + static_cast<Index>(i) * size.input_row;
     }
@@ -154,7 +159,7 @@ class Convolution {
         read_line((first + r) / tiling_.rows,
                   tile_row * kWinogradTile + static_cast<Index>(i) - p_.padding_height, lines[i]);
       }
-      kernels::WinogradInput<float> input;
+      kernels::WinogradInput<T> input;
       std::copy(lines.begin(), lines.end(), input.rows.begin());
       input.tiles = tiling_.columns;
       input.channels = p_.in_channels;
@@ -164,15 +169,15 @@ class Convolution {
     }
     parallel_for(kWinogradPoints, 1, [&](Index begin, Index end) {
       for (Index k = begin; k < end; ++k) {
-        const MatrixRef<float> a{transformed + k * size.transformed, tiles, p_.in_channels,
-                                 p_.in_channels, 1};
-        const MatrixRef<float> b{weights_ + k * weights_size(p_), p_.in_channels, p_.out_channels,
-                                 p_.out_channels, 1};
-        gemm<float>(a, b, products + k * size.products, p_.out_channels, 1);
+        const MatrixRef<T> a{transformed + k * size.transformed, tiles, p_.in_channels,
+                             p_.in_channels, 1};
+        const MatrixRef<T> b{weights_ + k * weights_size(p_), p_.in_channels, p_.out_channels,
+                             p_.out_channels, 1};
+        gemm<T>(a, b, products + k * size.products, p_.out_channels, 1);
       }
     });
     for (Index r = 0; r < rows; ++r) {
-      kernels::WinogradOutput<float> output;
+      kernels::WinogradOutput<T> output;
       output.products = products + r * tiling_.columns * p_.out_channels;
       output.stride = size.products;
       output.tiles = tiling_.columns;
@@ -190,28 +195,28 @@ class Convolution {
   }
 
   /// Line `row` of an image with its padding, channels adjacent.
-  void read_line(Index image, Index row, float* to) const {
+  void read_line(Index image, Index row, T* to) const {
     const Index columns = tiling_.input_columns();
     const Index channels = p_.in_channels;
     if (row < 0 || row >= p_.in_height) {
-      std::fill_n(to, columns * channels, 0.0F);
+      std::fill_n(to, columns * channels, T(0));
       return;
     }
-    const float* from = x_.data + image * x_.image_stride + row * x_.strides[1];
+    const T* from = x_.data + image * x_.image_stride + row * x_.strides[1];
     const Index before = p_.padding_width;
     const Index inside = std::min(p_.in_width, columns - before);
-    std::fill_n(to, before * channels, 0.0F);
+    std::fill_n(to, before * channels, T(0));
     if (x_.channel_stride == 1) {
       std::copy_n(from, inside * channels, to + before * channels);
     } else {
       kernels::transpose_lines(from, x_.channel_stride, channels, inside, to + before * channels,
                                channels);
     }
-    std::fill(to + (before + inside) * channels, to + columns * channels, 0.0F);
+    std::fill(to + (before + inside) * channels, to + columns * channels, T(0));
   }
 
-  void write_line(Index image, Index row, float* from) const {
-    float* const to = y_.data + image * y_.image_stride + row * y_.strides[1];
+  void write_line(Index image, Index row, T* from) const {
+    T* const to = y_.data + image * y_.image_stride + row * y_.strides[1];
     if (finish_.function != nullptr) {
       finish_.function(from, p_.out_width * p_.out_channels, finish_.params);
     }
@@ -224,11 +229,11 @@ class Convolution {
   }
 
   const WinogradProblem& p_;
-  const ConvImage<const float>& x_;
-  const float* weights_;
-  const float* bias_;
-  const ConvImage<float>& y_;
-  const GemmFinish<float>& finish_;
+  const ConvImage<const T>& x_;
+  const T* weights_;
+  const T* bias_;
+  const ConvImage<T>& y_;
+  const GemmFinish<T>& finish_;
   Tiling tiling_;
 };
 
@@ -267,23 +272,33 @@ bool winograd_pays(const WinogradProblem& p) {
          tiling.all_rows * tiling.columns >= kLeastTiles;
 }
 
+template <class T>
 Index winograd_bytes(const WinogradProblem& p, Index threads) {
   const Tiling tiling(p);
   const Index at_once = tiling.blocks() >= kManyBlocks ? std::min(threads, tiling.blocks()) : 1;
   return (kWinogradPoints * weights_size(p) + at_once * Workspace(p, tiling).size()) *
-         static_cast<Index>(sizeof(float));
+         static_cast<Index>(sizeof(T));
 }
 
-bool winograd_convolution(const WinogradProblem& problem, const ConvImage<const float>& x,
-                          const float* weights, const float* bias, const ConvImage<float>& y,
-                          const GemmFinish<float>& finish) {
+template <class T>
+bool winograd_convolution(const WinogradProblem& problem, const ConvImage<const T>& x,
+                          const T* weights, const T* bias, const ConvImage<T>& y,
+                          const GemmFinish<T>& finish) {
   if (!finite(problem, x) ||
-      !kernels::all_within(weights, problem.in_channels * problem.out_channels * 9, kLargest)) {
+      !kernels::all_within(weights, problem.in_channels * problem.out_channels * 9,
+                           static_cast<T>(kLargest))) {
     return false;
   }
-  const Buffer<float> transformed = transform_weights(problem, weights);
-  Convolution(problem, x, transformed.data(), bias, y, finish).run();
+  const Buffer<T> transformed = transform_weights(problem, weights);
+  Convolution<T>(problem, x, transformed.data(), bias, y, finish).run();
   return true;
 }
+
+#define LAMINA_INSTANTIATE(T)                                                                     \
+  template Index winograd_bytes<T>(const WinogradProblem&, Index);                                \
+  template bool winograd_convolution(const WinogradProblem&, const ConvImage<const T>&, const T*, \
+                                     const T*, const ConvImage<T>&, const GemmFinish<T>&);
+LAMINA_INSTANTIATE(float)
+LAMINA_INSTANTIATE(double)
 
 }  // namespace lamina::nn::detail

@@ -20,13 +20,14 @@ struct WinogradProblem {
 [[nodiscard]] bool winograd_pays(const WinogradProblem& problem);
 
 /// The bytes of its workspace: the transformed weights, and the tiles of `threads` threads.
+template <class T>
 [[nodiscard]] Index winograd_bytes(const WinogradProblem& problem, Index threads);
 
 /// y = finish(bias + weights * x), or false, and nothing written, where an element of x or a weight
 /// is not finite or so large that a transform could overflow.
-[[nodiscard]] bool winograd_convolution(const WinogradProblem& problem,
-                                        const ConvImage<const float>& x, const float* weights,
-                                        const float* bias, const ConvImage<float>& y,
-                                        const GemmFinish<float>& finish);
+template <class T>
+[[nodiscard]] bool winograd_convolution(const WinogradProblem& problem, const ConvImage<const T>& x,
+                                        const T* weights, const T* bias, const ConvImage<T>& y,
+                                        const GemmFinish<T>& finish);
 
 }  // namespace lamina::nn::detail

@@ -125,6 +125,34 @@ TEST(Winograd, GradientBiasAndActivationAreThoseOfTheDirectSum) {
   }
 }
 
+TEST(Winograd, InDoubleToo) {
+  Generator generator(8);
+  for (const DataFormat format : {DataFormat::NCHW, DataFormat::NHWC}) {
+    const bool last = format == DataFormat::NHWC;
+    const Array<double> x =
+        random_normal<double>(last ? Shape{2, 15, 23, 64} : Shape{2, 64, 15, 23}, generator);
+    const Array<double> w = random_normal<double>({80, 64, 3, 3}, generator);
+    const Conv2dOptions options{.padding = 1, .format = format};
+    Conv2dOptions as_written = options;
+    as_written.algorithm = ConvAlgorithm::Direct;
+    test::for_each_target([&] {
+      const Array<double> y = nn::conv2d(x, w, options);
+      const Array<double> direct = nn::conv2d(x, w, as_written);
+      const Array<double> dx = nn::conv2d_backward_input(direct, w, x.shape(), options);
+      const Array<double> dx_direct = nn::conv2d_backward_input(direct, w, x.shape(), as_written);
+      EXPECT_FALSE(y == direct);
+      // 64 eps sqrt(9 C) max|x| max|w|, with 5 and 5; the gradient's dy is up to 150.
+      const double bound = 64 * std::numeric_limits<double>::epsilon() * 27 * 5;
+      for (Index i = 0; i < y.size(); ++i) {
+        ASSERT_NEAR(y.data()[i], direct.data()[i], bound * 5);
+      }
+      for (Index i = 0; i < dx.size(); ++i) {
+        ASSERT_NEAR(dx.data()[i], dx_direct.data()[i], bound * 150);
+      }
+    });
+  }
+}
+
 TEST(Winograd, OneSwitchTurnsItOff) {
   Generator generator(5);
   const Array<float> x = random_normal<float>({1, 64, 19, 19}, generator);

@@ -25,7 +25,7 @@
 /// shape of out. Error(InvalidOperation): stride, dilation or groups < 1, negative padding, no
 /// kernel elements, channels not divisible by groups, overlap. Numerics: each sum is a matrix
 /// product's (see matmul), with C / groups * kernel elements terms; the same bits on any number of
-/// threads. NaN and infinities propagate as IEEE 754 says. Large 3 x 3 kernels of float take
+/// threads. NaN and infinities propagate as IEEE 754 says. 3 x 3 kernels of many channels take
 /// Winograd's algorithm, see set_winograd.
 namespace lamina::nn {
 
@@ -36,7 +36,7 @@ enum class ConvAlgorithm : std::uint8_t {
 };
 
 /// Lets convolutions with ConvAlgorithm::Auto use Winograd's algorithm F(4 x 4, 3 x 3), in the
-/// whole process; they may at the start. It serves images of float with a 3 x 3 kernel, stride and
+/// whole process; they may at the start. It serves images with a 3 x 3 kernel, stride and
 /// dilation 1, no groups, at least 64 channels on both sides, and their input gradients. With a
 /// quarter of the multiplications the error is larger: against the exact result at most 64 eps
 /// sqrt(9 C) max|x| max|w|, where the direct sum has 8, and it depends on all elements of a tile of
