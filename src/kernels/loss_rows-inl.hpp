@@ -31,11 +31,12 @@ HWY_INLINE T GreatestOf(const T* p, size_t n) {
     m0 = hn::Max(hn::LoadU(d, p + i), m0);
     m1 = hn::Max(hn::LoadU(d, p + i + lanes), m1);
   }
-  T greatest = hn::GetLane(hn::MaxOfLanes(d, hn::Max(m0, m1)));
-  for (; i < n; ++i) {
-    greatest = p[i] > greatest ? p[i] : greatest;
+  for (; i < n; i += lanes) {
+    const size_t count = n - i < lanes ? n - i : lanes;
+    const auto v = count < lanes ? LoadFirst(d, p + i, count) : hn::LoadU(d, p + i);
+    m0 = hn::Max(hn::IfThenElse(hn::FirstN(d, count), v, hn::Set(d, lowest)), m0);
   }
-  return greatest;
+  return hn::GetLane(hn::MaxOfLanes(d, hn::Max(m0, m1)));
 }
 
 template <class T, class V>
@@ -72,15 +73,19 @@ HWY_INLINE ExpSum ExpSumOf(const T* x, size_t n, T* exps) {
     auto s2 = s0;
     auto s3 = s0;
     size_t i = 0;
-    for (; i + 2 * lanes <= m; i += 2 * lanes) {
+    for (; i + 4 * lanes <= m; i += 4 * lanes) {
       const auto e0 = ExpOfNegative(d, hn::Sub(hn::LoadU(d, p + i), max));
       const auto e1 = ExpOfNegative(d, hn::Sub(hn::LoadU(d, p + i + lanes), max));
+      const auto e2 = ExpOfNegative(d, hn::Sub(hn::LoadU(d, p + i + 2 * lanes), max));
+      const auto e3 = ExpOfNegative(d, hn::Sub(hn::LoadU(d, p + i + 3 * lanes), max));
       if (exps != nullptr) {
         hn::StoreU(e0, d, exps + i);
         hn::StoreU(e1, d, exps + i + lanes);
+        hn::StoreU(e2, d, exps + i + 2 * lanes);
+        hn::StoreU(e3, d, exps + i + 3 * lanes);
       }
-      AddAsDouble(d, e0, s0, s1);
-      AddAsDouble(d, e1, s2, s3);
+      // Two additions before the sum goes on in double err less than the exponentials.
+      AddAsDouble(d, hn::Add(hn::Add(e0, e1), hn::Add(e2, e3)), s0, s1);
     }
     for (; i < m; i += lanes) {
       const size_t count = m - i < lanes ? m - i : lanes;
@@ -90,7 +95,7 @@ HWY_INLINE ExpSum ExpSumOf(const T* x, size_t n, T* exps) {
         StoreSome(exps + i, count, e);
       }
       // Lanes beyond the end hold exp(0 - max); cleared here.
-      AddAsDouble(d, hn::IfThenElseZero(hn::FirstN(d, count), e), s0, s1);
+      AddAsDouble(d, hn::IfThenElseZero(hn::FirstN(d, count), e), s2, s3);
     }
     total.sum += hn::GetLane(hn::SumOfLanes(dd, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
   }
@@ -174,9 +179,7 @@ HWY_INLINE void RowBackward(const ClassRow<T>& row, double g, double weight, T* 
   const auto scale = Const(d, g);
   const auto minus = Const(d, -g);
   // weight * softmax = exp(x - max) * (weight / sum)
-  const auto share =
-      Const(d, weight / hn::GetLane(Exp(hn::ScalableTag<double>(),
-                                        hn::Set(hn::ScalableTag<double>(), row.log_sum))));
+  const auto share = Const(d, weight / row.exp_sum);
   switch (row.scores) {
     case Scores::Logits:
       if (row.exps != nullptr) {

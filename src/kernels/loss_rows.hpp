@@ -37,6 +37,7 @@ struct ClassRow {
   double t_add = 0;
   double epsilon = 0;
   double max = 0;
+  double exp_sum = 1;  ///< sum of exp(x - max)
   double log_sum = 0;
   const T* exps = nullptr;  ///< exp(x - max) if at hand; x is then not read for the gradient
 };

@@ -59,6 +59,7 @@ struct Adding {
   }
   static constexpr bool kTwo = false;
   static constexpr bool kRowNumbers = false;
+  static constexpr bool kExtreme = false;
 };
 
 struct SumStep : Adding<SumStep> {
@@ -174,6 +175,7 @@ struct Extreme {
   }
   static constexpr bool kTwo = false;
   static constexpr bool kRowNumbers = false;
+  static constexpr bool kExtreme = true;
 };
 struct MaxStep : Extreme<MaxStep> {
   template <class T>
@@ -247,7 +249,54 @@ struct ColumnPositionStep {
   }
   static constexpr bool kTwo = true;
   static constexpr bool kRowNumbers = true;
+  static constexpr bool kExtreme = false;
 };
+
+/// NaN in either of two vectors, lane by lane or, where that is cheaper, of both together.
+#if LAMINA_MATH_AVX512
+HWY_INLINE hn::Mask512<float> EitherNaN(hn::Vec512<float> a, hn::Vec512<float> b) {
+  return hn::Mask512<float>{_mm512_cmp_ps_mask(a.raw, b.raw, _CMP_UNORD_Q)};
+}
+HWY_INLINE hn::Mask512<double> EitherNaN(hn::Vec512<double> a, hn::Vec512<double> b) {
+  return hn::Mask512<double>{_mm512_cmp_pd_mask(a.raw, b.raw, _CMP_UNORD_Q)};
+}
+#else
+template <class V>
+HWY_INLINE auto EitherNaN(V a, V b) {
+  return hn::Or(hn::IsNaN(a), hn::IsNaN(b));
+}
+#endif
+
+/// Four vectors at a time. Extremes look for NaN in pairs.
+template <class S, class D, class V = hn::Vec<D>, class T = hn::TFromD<D>>
+HWY_INLINE Index RowQuads(D d, const T* x, Index n, V p, Accumulator<V> (&s)[4]) {
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  Index i = 0;
+  if constexpr (S::kExtreme) {
+    auto nan = hn::IsNaN(hn::Zero(d));
+    for (; i + 4 * lanes <= n; i += 4 * lanes) {
+      const V x0 = hn::LoadU(d, x + i);
+      const V x1 = hn::LoadU(d, x + i + lanes);
+      const V x2 = hn::LoadU(d, x + i + 2 * lanes);
+      const V x3 = hn::LoadU(d, x + i + 3 * lanes);
+      s[0].first = S::Better(s[0].first, S::Map(x0));
+      s[1].first = S::Better(s[1].first, S::Map(x1));
+      s[2].first = S::Better(s[2].first, S::Map(x2));
+      s[3].first = S::Better(s[3].first, S::Map(x3));
+      nan = hn::Or(nan, hn::Or(EitherNaN(x0, x1), EitherNaN(x2, x3)));
+    }
+    const V none = hn::Set(d, std::numeric_limits<T>::quiet_NaN());
+    s[0].second = hn::IfThenElse(nan, none, s[0].second);
+  } else {
+    for (; i + 4 * lanes <= n; i += 4 * lanes) {
+      s[0] = S::Step(d, s[0], hn::LoadU(d, x + i), p);
+      s[1] = S::Step(d, s[1], hn::LoadU(d, x + i + lanes), p);
+      s[2] = S::Step(d, s[2], hn::LoadU(d, x + i + 2 * lanes), p);
+      s[3] = S::Step(d, s[3], hn::LoadU(d, x + i + 3 * lanes), p);
+    }
+  }
+  return i;
+}
 
 template <class S, class D, class T = hn::TFromD<D>>
 HWY_INLINE void RowBlocks(D d, const ReduceRowsArgs<T>& a) {
@@ -255,30 +304,22 @@ HWY_INLINE void RowBlocks(D d, const ReduceRowsArgs<T>& a) {
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   for (Index o = 0; o < a.count; ++o) {
     const V p = a.parameter != nullptr ? hn::Set(d, a.parameter[o]) : hn::Zero(d);
-    Accumulator<V> s0 = S::Init(d);
-    Accumulator<V> s1 = s0;
-    Accumulator<V> s2 = s0;
-    Accumulator<V> s3 = s0;
+    const Accumulator<V> init = S::Init(d);
+    Accumulator<V> s[4] = {init, init, init, init};
     for (Index r = 0; r < a.runs; ++r) {
       const T* x = a.x + o * a.x_stride + r * a.run_stride;
-      Index i = 0;
-      for (; i + 4 * lanes <= a.n; i += 4 * lanes) {
-        s0 = S::Step(d, s0, hn::LoadU(d, x + i), p);
-        s1 = S::Step(d, s1, hn::LoadU(d, x + i + lanes), p);
-        s2 = S::Step(d, s2, hn::LoadU(d, x + i + 2 * lanes), p);
-        s3 = S::Step(d, s3, hn::LoadU(d, x + i + 3 * lanes), p);
-      }
+      Index i = RowQuads<S>(d, x, a.n, p, s);
       for (; i + lanes <= a.n; i += lanes) {
-        s0 = S::Step(d, s0, hn::LoadU(d, x + i), p);
+        s[0] = S::Step(d, s[0], hn::LoadU(d, x + i), p);
       }
       if (i < a.n) {
         const auto mask = TailMask(d, a.n - i);
-        const Accumulator<V> next = S::Step(d, s1, LoadTail(d, x + i, a.n - i), p);
-        s1.first = hn::IfThenElse(mask, next.first, s1.first);
-        s1.second = hn::IfThenElse(mask, next.second, s1.second);
+        const Accumulator<V> next = S::Step(d, s[1], LoadTail(d, x + i, a.n - i), p);
+        s[1].first = hn::IfThenElse(mask, next.first, s[1].first);
+        s[1].second = hn::IfThenElse(mask, next.second, s[1].second);
       }
     }
-    s0 = S::Merge(d, S::Merge(d, s0, s1), S::Merge(d, s2, s3));
+    const Accumulator<V> s0 = S::Merge(d, S::Merge(d, s[0], s[1]), S::Merge(d, s[2], s[3]));
     a.first[o] = hn::GetLane(S::Lanes(d, s0));
     if constexpr (S::kTwo) {
       a.second[o] = hn::GetLane(S::SecondLanes(d, s0));
@@ -320,7 +361,8 @@ template <class S, class D, class T = hn::TFromD<D>>
 HWY_INLINE void ColumnBlock(D d, const ReduceColumnsArgs<T>& a) {
   using V = hn::Vec<D>;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
-  constexpr Index kRows = 8;
+  constexpr Index kRows = 4;
+  constexpr bool kSecond = S::kTwo || S::kExtreme;
   HWY_ALIGN T first[kReduceWidth];
   HWY_ALIGN T second[kReduceWidth];
   for (Index row = 0; row == 0 || row < a.rows; row += kRows) {
@@ -336,7 +378,8 @@ HWY_INLINE void ColumnBlock(D d, const ReduceColumnsArgs<T>& a) {
       }
       Accumulator<V> acc = S::Init(d);
       if (row > 0) {
-        acc = {hn::Load(d, first + j), hn::Load(d, second + j)};
+        acc.first = hn::Load(d, first + j);
+        acc.second = kSecond ? hn::Load(d, second + j) : acc.second;
       }
       if (rows == kRows && whole) {
         for (Index r = 0; r < kRows; ++r) {
@@ -352,7 +395,9 @@ HWY_INLINE void ColumnBlock(D d, const ReduceColumnsArgs<T>& a) {
       }
       if (!is_last) {
         hn::Store(acc.first, d, first + j);
-        hn::Store(acc.second, d, second + j);
+        if constexpr (kSecond) {
+          hn::Store(acc.second, d, second + j);
+        }
       } else if (whole) {
         hn::StoreU(S::Column(acc), d, a.first + j);
         if constexpr (S::kTwo) {

@@ -205,10 +205,13 @@ class Problem {
     if (scores_ == Scores::Logits) {
       // The exponentials go where the gradient will be, which may be where x is; it needs x no
       // more.
-      row.exps = classes_ <= kernels::kExpBlock ? exps : nullptr;
+      // A few are sooner computed again than read back right after a masked store.
+      constexpr Index kFew = 64;
+      row.exps = classes_ > kFew && classes_ <= kernels::kExpBlock ? exps : nullptr;
       const kernels::ExpSum sum =
           kernels::exp_sum_row(row.x, row.n, row.exps == nullptr ? nullptr : exps);
       row.max = sum.max;
+      row.exp_sum = sum.sum;
       row.log_sum = std::log(sum.sum);
     }
     if (targets_ || smoothing_ > 0) {

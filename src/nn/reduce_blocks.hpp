@@ -2,6 +2,8 @@
 
 // How a reduction is cut into blocks for the kernels, by shape and strides alone.
 
+#include <algorithm>
+#include <array>
 #include <vector>
 
 #include "kernels/reduce.hpp"
@@ -89,6 +91,33 @@ class ReduceBlocks {
   /// Of a reduction over one run of adjacent elements or rows: the position where a chunk begins.
   [[nodiscard]] Index chunk_start(Index chunk) const noexcept {
     return chunk * (columns_ ? kernels::kReduceRows : kernels::kReduceBlock);
+  }
+
+  /// Do the chunks of an output follow each other in memory? Then compute_chunks does many at once.
+  [[nodiscard]] bool in_a_row() const noexcept {
+    return !columns_ && groups_ == 1 && capacity_ == 1 && chunks_ == n_blocks_ && runs_ == 1;
+  }
+  /// For in_a_row(): one step without a parameter over chunks [begin, end).
+  void compute_chunks(kernels::ReduceStep step, Index begin, Index end, T* first, T* second) const {
+    kernels::ReduceRowsArgs<T> args;
+    args.step = step;
+    args.n = kernels::kReduceBlock;
+    args.x = data_ + begin * kernels::kReduceBlock;
+    args.x_stride = kernels::kReduceBlock;
+    const Index whole = std::min(end, n_ / kernels::kReduceBlock);
+    args.count = whole - begin;
+    args.first = first;
+    args.second = second;
+    if (args.count > 0) {
+      kernels::reduce_rows(args);
+    }
+    if (whole < end) {
+      compute(step, 0, whole, nullptr, first + args.count, second + args.count);
+    }
+  }
+  /// Where the outputs of a group begin, if x and out are row-major.
+  [[nodiscard]] Index first_output(Index group) const noexcept {
+    return columns_ ? group / tiles() * width_ + tile(group) * capacity_ : group * capacity_;
   }
 
   /// visit(i, offset in out) for each output of the group.
@@ -200,6 +229,19 @@ struct Reduced {
   Index position = 0;  ///< of ArgMax and ArgMin
 };
 
+/// One more value, and what the sum loses by it to the compensation (Knuth's exact form, without a
+/// branch).
+inline void accumulate(double& sum, double& compensation, double value) {
+  const double next = sum + value;
+  const double part = next - sum;
+  compensation += (sum - (next - part)) + (value - part);
+  sum = next;
+}
+/// With infinities the compensation is NaN, and means nothing.
+inline double settle(double sum, double compensation) {
+  return compensation == compensation ? sum + compensation : sum;
+}
+
 /// Adds the result of one more chunk, in order. Sums are compensated (Neumaier 1974).
 class ReduceMerger {
  public:
@@ -234,17 +276,6 @@ class ReduceMerger {
   }
 
  private:
-  static void accumulate(double& sum, double& compensation, double value) {
-    const double next = sum + value;
-    compensation += (sum < 0 ? -sum : sum) >= (value < 0 ? -value : value) ? (sum - next) + value
-                                                                           : (value - next) + sum;
-    sum = next;
-  }
-  // With infinities the compensation is NaN, and means nothing.
-  static double settle(double sum, double compensation) {
-    return compensation == compensation ? sum + compensation : sum;
-  }
-
   kernels::ReduceStep step_;
   bool empty_ = true;
   double sum_ = 0;
@@ -253,6 +284,55 @@ class ReduceMerger {
   double second_compensation_ = 0;
   Index position_ = 0;
 };
+
+/// Steps whose chunks add up.
+inline bool is_sum(kernels::ReduceStep step) {
+  using kernels::ReduceStep;
+  switch (step) {
+    case ReduceStep::Product:
+    case ReduceStep::Max:
+    case ReduceStep::MaxAbs:
+    case ReduceStep::ArgMax:
+    case ReduceStep::Min:
+    case ReduceStep::ArgMin:
+      return false;
+    default:
+      return true;
+  }
+}
+
+/// The same as a ReduceMerger for each of `count` outputs, whose chunks lie `capacity` apart: read
+/// in the order of memory. merged(i, Reduced).
+template <class T, class F>
+void merge_sums(const T* first, const T* second, bool has_second, Index chunks, Index capacity,
+                Index count, const F& merged) {
+  constexpr Index kBlock = 128;
+  std::array<double, kBlock> sums;
+  std::array<double, kBlock> losses;
+  std::array<double, kBlock> second_sums;
+  std::array<double, kBlock> second_losses;
+  for (Index begin = 0; begin < count; begin += kBlock) {
+    const Index n = std::min(kBlock, count - begin);
+    sums.fill(0);
+    losses.fill(0);
+    second_sums.fill(0);
+    second_losses.fill(0);
+    for (Index chunk = 0; chunk < chunks; ++chunk) {
+      const T* const from = first + chunk * capacity + begin;
+      const T* const second_from = second + chunk * capacity + begin;
+      for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) {
+        accumulate(sums[i], losses[i], static_cast<double>(from[i]));
+      }
+      for (std::size_t i = 0; has_second && i < static_cast<std::size_t>(n); ++i) {
+        accumulate(second_sums[i], second_losses[i], static_cast<double>(second_from[i]));
+      }
+    }
+    for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) {
+      merged(begin + static_cast<Index>(i),
+             Reduced{settle(sums[i], losses[i]), settle(second_sums[i], second_losses[i]), 0});
+    }
+  }
+}
 
 /// Two steps at most: `first`, whose outcome `parameter(Reduced) -> T` turns into what `second`
 /// needs. Then emit(offset in out, Reduced, parameter). If `given` is there, it holds the first
@@ -309,6 +389,10 @@ void run_reduction(const ReduceBlocks<T>& blocks, kernels::ReduceStep first, boo
   // merged(group, i, Reduced) for every output once the step is done.
   const auto run_step = [&](kernels::ReduceStep step, auto&& merged) {
     parallel_for(blocks_total, blocks.grain(), [&](Index begin, Index end) {
+      if (!has_parameter && blocks.in_a_row()) {
+        blocks.compute_chunks(step, begin, end, a.data() + begin, b.data() + begin);
+        return;
+      }
       for (Index block = begin; block < end; ++block) {
         const Index group = block / chunks;
         blocks.compute(step, group, block % chunks,
@@ -319,6 +403,14 @@ void run_reduction(const ReduceBlocks<T>& blocks, kernels::ReduceStep first, boo
     parallel_for(blocks.groups(), std::max(Index{1}, kReduceGrain / (chunks * capacity)),
                  [&](Index begin, Index end) {
                    for (Index group = begin; group < end; ++group) {
+                     if (is_sum(step)) {
+                       const Index at = group * chunks * capacity;
+                       merge_sums(
+                           a.data() + at, b.data() + at, step == kernels::ReduceStep::SumCentered,
+                           chunks, capacity, blocks.count(group),
+                           [&](Index i, const Reduced& reduced) { merged(group, i, reduced); });
+                       continue;
+                     }
                      for (Index i = 0; i < blocks.count(group); ++i) {
                        ReduceMerger merger(step);
                        for (Index chunk = 0; chunk < chunks; ++chunk) {

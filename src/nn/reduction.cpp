@@ -1,5 +1,6 @@
 #include "lamina/nn/reduction.hpp"
 
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <limits>
@@ -123,6 +124,29 @@ class WithUnitStride {
   Array<T> copy_;
 };
 
+/// What the kernel finds is the result, or n times the result.
+bool is_plain(Reduction kind) {
+  return kind == Reduction::Sum || kind == Reduction::Mean || kind == Reduction::Max ||
+         kind == Reduction::Min || kind == Reduction::Prod;
+}
+
+/// Row-major x and out, each output in one block: the kernel writes them to their place.
+template <class T>
+void reduce_plain(Reduction kind, const ReduceBlocks<T>& blocks, ReduceStep step, double n,
+                  T* out) {
+  const auto run = [&](Index begin, Index end) {
+    std::array<T, static_cast<std::size_t>(ReduceBlocks<T>::kMaxCapacity)> second;
+    for (Index group = begin; group < end; ++group) {
+      T* const to = out + blocks.first_output(group);
+      blocks.compute(step, group, 0, nullptr, to, second.data());
+      for (Index i = 0; kind == Reduction::Mean && i < blocks.count(group); ++i) {
+        to[i] = static_cast<T>(static_cast<double>(to[i]) / n);
+      }
+    }
+  };
+  parallel_for(blocks.groups(), blocks.grain(), run);
+}
+
 /// sqrt(sum x^2) where the squares would leave the range of T.
 template <class T>
 void scaled_norm(const ReduceBlocks<T>& blocks, T* out) {
@@ -209,6 +233,11 @@ void reduce_into(Reduction kind, const View<T>& x, MutArg<T> out, const ReduceOp
   const WithUnitStride<T> operand(x, axes, axes.strides_in_x(out.strides()));
   const Steps steps = steps_of(kind);
   const auto n = static_cast<double>(axes.size);
+  if (is_plain(kind) && x.is_contiguous() && out.is_contiguous() &&
+      operand.blocks().chunks() == 1) {
+    reduce_plain(kind, operand.blocks(), steps.first, n, out.data());
+    return;
+  }
   const auto ddof = static_cast<double>(options.ddof);
   T* to = out.data();
   std::atomic<bool> leaves_range{false};

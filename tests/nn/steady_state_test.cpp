@@ -1,0 +1,140 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <functional>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "lamina/core/memory.hpp"
+#include "lamina/nn/activation.hpp"
+#include "lamina/nn/arithmetic.hpp"
+#include "lamina/nn/attention.hpp"
+#include "lamina/nn/conv.hpp"
+#include "lamina/nn/embedding.hpp"
+#include "lamina/nn/linear.hpp"
+#include "lamina/nn/normalization.hpp"
+#include "lamina/nn/reduction.hpp"
+#include "lamina/nn/softmax.hpp"
+
+// Calls that write to given memory, again and again: small ones allocate nothing at all, larger
+// ones take their scratch from kept blocks and ask the system for nothing.
+
+namespace {
+std::atomic<std::uint64_t> g_new_calls{0};
+}  // namespace
+
+// NOLINTBEGIN: the replacements that the standard allows a program
+[[gnu::noinline]] void* operator new(std::size_t bytes) {
+  g_new_calls.fetch_add(1, std::memory_order_relaxed);
+  if (void* const memory = std::malloc(bytes)) {
+    return memory;
+  }
+  throw std::bad_alloc();
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+// NOLINTEND
+
+namespace lamina::nn {
+namespace {
+
+struct Case {
+  std::string name;
+  std::function<void()> run;
+};
+
+template <class T>
+class SteadyState : public ::testing::Test {
+ protected:
+  static Array<T> numbers(const Shape& shape) {
+    Array<T> x = Array<T>::empty(shape);
+    for (Index i = 0; i < x.size(); ++i) {
+      x.data()[i] = static_cast<T>(i * 37 % 101) / T(25) - T(2);
+    }
+    return x;
+  }
+};
+using Types = ::testing::Types<float, double>;
+TYPED_TEST_SUITE(SteadyState, Types);
+
+TYPED_TEST(SteadyState, SmallCallsAllocateNothing) {
+  using T = TypeParam;
+  for (const Index n : {8, 64, 256}) {
+    const Array<T> x = this->numbers({4, n}), w = this->numbers({n, n}), bias = this->numbers({n});
+    Array<T> y = Array<T>::zeros({4, n}), row = Array<T>::zeros({n}), column = Array<T>::zeros({4});
+    const Index depth = std::min<Index>(n, 64);  // longer ones pack B into a kept block
+    const Array<T> short_rows = this->numbers({4, depth}), narrow = this->numbers({depth, 8});
+    Array<T> one = Array<T>::zeros({}), few = Array<T>::zeros({4, 8});
+    const Array<std::int64_t> indices{3, 0, 2, 2};
+    const std::vector<Case> cases{
+        {"relu", [&] { relu_into<T>(x, y); }},
+        {"gelu in place", [&] { gelu_into<T>(y, y); }},
+        {"add", [&] { add_into<T>(x, x, y); }},
+        {"add of a row", [&] { add_into<T>(x, bias, y); }},
+        {"pow", [&] { pow_into<T>(x, x, y); }},
+        {"softmax", [&] { softmax_into<T>(x, y); }},
+        {"softmax axis 0", [&] { softmax_into<T>(x, y, {.axis = 0}); }},
+        {"log_softmax", [&] { log_softmax_into<T>(x, y); }},
+        {"linear", [&] { linear_into<T>(x, w, bias, y); }},
+        {"matmul", [&] { matmul_into<T>(short_rows, narrow, few); }},
+        {"layer_norm", [&] { layer_norm_into<T>(x, y, bias, bias); }},
+        {"rms_norm", [&] { rms_norm_into<T>(x, y, bias); }},
+        {"sum", [&] { sum_into<T>(x, one); }},
+        {"max of rows", [&] { max_into<T>(x, column, {.axes = {1}}); }},
+        {"mean of columns", [&] { mean_into<T>(x, row, {.axes = {0}}); }},
+        {"embedding", [&] { embedding_into<T>(indices, w, y); }},
+    };
+    for (const Case& c : cases) {
+      c.run();
+      const std::uint64_t blocks = allocation_count();
+      const std::uint64_t calls = g_new_calls.load();
+      for (int i = 0; i < 10; ++i) {
+        c.run();
+      }
+      EXPECT_EQ(allocation_count(), blocks) << c.name << " of " << n;
+      EXPECT_EQ(g_new_calls.load(), calls) << c.name << " of " << n;
+    }
+  }
+}
+
+TYPED_TEST(SteadyState, LargeCallsAskTheSystemForNothing) {
+  using T = TypeParam;
+  const Array<T> x = this->numbers({300, 700}), w = this->numbers({700, 700});
+  const Array<T> images = this->numbers({4, 16, 30, 30}), filters = this->numbers({16, 16, 3, 3});
+  const Array<T> q = this->numbers({2, 300, 32});
+  Array<T> y = Array<T>::zeros({300, 700}), maps = Array<T>::zeros({4, 16, 30, 30});
+  Array<T> z = Array<T>::zeros({2, 300, 32}), total = Array<T>::zeros({});
+  const std::vector<Case> cases{
+      {"matmul", [&] { matmul_into<T>(x, w, y); }},
+      {"linear", [&] { linear_into<T>(x, w, {}, y); }},
+      {"conv2d", [&] { conv2d_into<T>(images, filters, {}, maps, {.padding = 1}); }},
+      {"attention", [&] { scaled_dot_product_attention_into<T>(q, q, q, z); }},
+      {"batch_norm", [&] { batch_norm_into<T>(images, maps); }},
+      {"batch_norm of columns", [&] { batch_norm_into<T>(x, y); }},
+      {"sum", [&] { sum_into<T>(x, total); }},
+      {"a fresh result", [&] { static_cast<void>(relu(x)); }},
+  };
+  for (const Case& c : cases) {
+    // Threads that were late for the first calls make their own scratch in a later one.
+    bool quiet = false;
+    for (int attempt = 0; attempt < 100 && !quiet; ++attempt) {
+      const std::uint64_t before = system_allocation_count();
+      for (int i = 0; i < 5; ++i) {
+        c.run();
+      }
+      quiet = system_allocation_count() == before;
+    }
+    EXPECT_TRUE(quiet) << c.name;
+  }
+}
+
+}  // namespace
+}  // namespace lamina::nn
