@@ -184,7 +184,8 @@ void TransposeLinesRun(const T* HWY_RESTRICT from, Index from_stride, Index line
         TransposeSquare(d, pointers, at, to + at * to_stride + i, to_stride);
       }
     } else {
-      HWY_ALIGN T whole[kLanes * kLanes];
+      // With room for what is fetched ahead.
+      HWY_ALIGN T whole[kLanes * kLanes + 2 * kAheadTransposed<T>];
       HWY_ALIGN T turned[kLanes * kLanes];
       for (Index k = 0; k < kLanes; ++k) {
         hn::Store(LoadTail(d, pointers[k], count), d, whole + k * kLanes);
