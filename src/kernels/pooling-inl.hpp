@@ -30,7 +30,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 /// How far ahead lines are asked for, in bytes.
 inline constexpr std::uintptr_t kPoolAhead = 8192;
 /// Channels of so many bytes are a stream of their own.
-inline constexpr Index kPoolLongRun = 2048;
+inline constexpr Index kPoolLongRun = 4096;
 
 struct PoolMax {
   static constexpr bool kMax = true;
