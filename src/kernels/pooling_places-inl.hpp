@@ -341,6 +341,7 @@ void PoolChannelsPlaces(const PoolArgs<T>& a, Index begin, Index end) {
   box.depth_step = a.depth.step * a.depth_stride;
   box.height_step = a.height.step * a.height_stride;
   box.width_step = a.width.step * a.width_stride;
+  const Index prefetched = a.width_stride == a.channels ? a.stride * a.channels : 0;
   PoolWalk at(begin, 1, 1, a.depth.out, a.height.out);
   for (Index unit = begin; unit < end; ++unit, at.Next()) {
     const PoolRows<T> rows = PoolRowsAt(a, at);
@@ -350,6 +351,9 @@ void PoolChannelsPlaces(const PoolArgs<T>& a, Index begin, Index end) {
       const PoolSpan& width = a.width.spans[w];
       box.first = rows.first + width.begin * a.width_stride;
       box.widths = width.count;
+      for (Index j = 0; j < box.heights; ++j) {
+        PoolPrefetch(box.first + j * box.height_step, prefetched);
+      }
       const Index to = (at.line * a.width.out + w) * a.channels;
       const Index base =
           (a.depth.spans[at.d].begin * a.height.in + a.height.spans[at.h].begin) * a.width.in +
