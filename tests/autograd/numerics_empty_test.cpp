@@ -90,7 +90,7 @@ TYPED_TEST(EmptyBatch, ElementByElement) {
     all.push_back({std::string(row.name), one, {0, 3}, [kind = row.kind](In in) {
                      return autograd::activation(in[0], kind);
                    }});
-    all.push_back({"gated " + std::string(row.name), two, {0, 4}, [kind = row.kind](In in) {
+    all.push_back({std::string("gated ").append(row.name), two, {0, 4}, [kind = row.kind](In in) {
                      return nn::gated_activation<T>(in[0], in[1], kind);
                    }});
   }

@@ -50,7 +50,7 @@ class Into : public ::testing::Test {
       expect_same(out.view, expected);
     }
     for (const std::size_t i : pair.in_place) {
-      SCOPED_TRACE("in place of input " + std::to_string(i));
+      SCOPED_TRACE(::testing::Message() << "in place of input " << i);
       Array<T> memory = arrays[i];
       typename Pair<T>::Views inputs = views;
       inputs[i] = memory.view();

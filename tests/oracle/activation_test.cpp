@@ -29,7 +29,7 @@ Cases<T> all_cases() {
     }};
   }
   for (const int axis : {0, 1, 2}) {
-    cases["glu/axis" + std::to_string(axis)] = {
+    cases[numbered("glu/axis", static_cast<std::size_t>(axis))] = {
         [axis](const Inputs<T>& in) { return nn::glu(in[0], axis); }};
   }
   cases["swiglu"] = {[](const Inputs<T>& in) { return nn::swiglu(in[0]); }};

@@ -13,7 +13,7 @@ Cases<T> all_cases() {
   for (const char* name : {"elements", "channels", "samples", "last", "broadcast"}) {
     const std::string which = std::string_view(name) == "broadcast" ? "elements" : name;
     cases[key("dropout", name)] = {[which](const Inputs<T>& in) {
-      const Array<bool>& mask = flags("mask_" + which);
+      const Array<bool>& mask = flags(std::string("mask_").append(which));
       return autograd::make_var(nn::apply_dropout_mask(in[0].value(), mask, 0.3), {in[0]},
                                 [&mask](Array<T> dy, autograd::Gradients<T>& gradients) {
                                   gradients.add(0, nn::apply_dropout_mask(dy, mask, 0.3));

@@ -32,8 +32,11 @@ void add_labels(Losses<T>& losses) {
       {"weight", {.weight = weight}},
       {"all", {.weight = weight, .ignore_index = 2, .label_smoothing = 0.2}},
   };
-  for (const auto& [name, o] : options) {
-    losses["cross_entropy_" + name] = [o = o](const Inputs<T>& in, ReductionMode mode) {
+  for (const auto& entry : options) {
+    const std::string& name = entry.first;
+    const nn::ClassLossOptions<T>& o = entry.second;
+    losses[std::string("cross_entropy_").append(name)] = [o](const Inputs<T>& in,
+                                                             ReductionMode mode) {
       return nn::cross_entropy(integers("labels"), in[0],
                                {.mode = mode,
                                 .weight = o.weight,
@@ -43,10 +46,10 @@ void add_labels(Losses<T>& losses) {
     if (o.label_smoothing != 0) {
       continue;
     }
-    losses["nll_" + name] = [o = o](const Inputs<T>& in, ReductionMode mode) {
+    losses[std::string("nll_").append(name)] = [o](const Inputs<T>& in, ReductionMode mode) {
       return nn::nll_loss(integers("labels"), in[0], mode, o);
     };
-    losses["sparse_" + name] = [o = o](const Inputs<T>& in, ReductionMode mode) {
+    losses[std::string("sparse_").append(name)] = [o](const Inputs<T>& in, ReductionMode mode) {
       return nn::sparse_categorical_cross_entropy(integers("labels"), in[0], mode, o);
     };
   }
@@ -121,11 +124,12 @@ Cases<T> all_cases() {
   add_several_labels(losses);
   add_ctc(losses);
   Cases<T> cases;
-  for (const auto& [name, loss] : losses) {
+  for (const auto& entry : losses) {
+    const Loss<T>& loss = entry.second;
     for (const ReductionMode mode :
          {ReductionMode::None, ReductionMode::Mean, ReductionMode::Sum}) {
-      cases[key(name, to_string(mode))] = {
-          [loss = loss, mode](const Inputs<T>& in) { return loss(in, mode); }};
+      cases[key(entry.first, to_string(mode))] = {
+          [loss, mode](const Inputs<T>& in) { return loss(in, mode); }};
     }
   }
   cases["cross_entropy/broadcast"] = {

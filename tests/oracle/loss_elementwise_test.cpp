@@ -104,11 +104,12 @@ template <class T>
 Cases<T> all_cases() {
   Cases<T> cases;
   for (const auto& group : {regression<T>(), classification<T>()}) {
-    for (const auto& [name, loss] : group) {
+    for (const auto& entry : group) {
+      const Loss<T>& loss = entry.second;
       for (const ReductionMode mode :
            {ReductionMode::None, ReductionMode::Mean, ReductionMode::Sum}) {
-        cases[key(name, to_string(mode))] = {
-            [loss = loss, mode](const Inputs<T>& in) { return loss(in, mode); }};
+        cases[key(entry.first, to_string(mode))] = {
+            [loss, mode](const Inputs<T>& in) { return loss(in, mode); }};
       }
     }
   }

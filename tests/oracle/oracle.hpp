@@ -60,6 +60,11 @@ std::string key(std::string first, const Parts&... parts) {
   return first;
 }
 
+/// "in3" of "in" and 3.
+inline std::string numbered(std::string name, std::size_t i) {
+  return name.append(std::to_string(i));
+}
+
 /// Numbers of the file that are stored as float.
 template <class T>
 Array<T> numbers(const std::string& name) {
@@ -142,8 +147,8 @@ template <class T>
 void check_case(const std::string& name, const Case<T>& one, Layout layout) {
   const bool repeats = name.ends_with("/broadcast");
   Inputs<T> inputs;
-  for (std::size_t i = 0; file().find(key(name, "in" + std::to_string(i))) != nullptr; ++i) {
-    const Array<T> x = numbers<T>(key(name, "in" + std::to_string(i)));
+  for (std::size_t i = 0; file().find(key(name, numbered("in", i))) != nullptr; ++i) {
+    const Array<T> x = numbers<T>(key(name, numbered("in", i)));
     Var<T> input = lay_out<T>(x, x.rank() == 0 ? Layout::Contiguous : layout, repeats && i == 0);
     input.retain_grad();
     inputs.push_back(std::move(input));
@@ -153,8 +158,8 @@ void check_case(const std::string& name, const Case<T>& one, Layout layout) {
   expect_close<T>(y.value(), file().get<double>(key(name, "y")), one.slack);
   y.backward(numbers<T>(key(name, "dy")));
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    SCOPED_TRACE("gradient of input " + std::to_string(i));
-    const std::string gradient = key(name, "g" + std::to_string(i));
+    SCOPED_TRACE(numbered("gradient of input ", i));
+    const std::string gradient = key(name, numbered("g", i));
     expect_close<T>(inputs[i].grad(), file().get<double>(gradient), one.slack);
   }
 }
@@ -162,15 +167,16 @@ void check_case(const std::string& name, const Case<T>& one, Layout layout) {
 /// Every case in every layout, and on every SIMD target.
 template <class T>
 void check_all(const Cases<T>& cases) {
-  for (const auto& [name, one] : cases) {
+  for (const auto& entry : cases) {
+    const std::string& name = entry.first;
+    const Case<T>& one = entry.second;
     SCOPED_TRACE(name);
     for (const Layout layout :
          {Layout::Contiguous, Layout::Transposed, Layout::Stepped, Layout::Reversed}) {
-      SCOPED_TRACE("layout " + std::to_string(static_cast<int>(layout)));
+      SCOPED_TRACE(numbered("layout ", static_cast<std::size_t>(layout)));
       check_case<T>(name, one, layout);
     }
-    test::for_each_target(
-        [&, &name = name, &one = one] { check_case<T>(name, one, Layout::Contiguous); });
+    test::for_each_target([&] { check_case<T>(name, one, Layout::Contiguous); });
     if (::testing::Test::HasFatalFailure()) {
       return;
     }

@@ -21,11 +21,13 @@ Cases<T> all_cases() {
       {"huge", {}},
       {"broadcast", {}},
   };
-  for (const auto& [label, o] : options) {
-    cases[key("softmax", label)] = {[o = o](const Inputs<T>& in) { return nn::softmax(in[0], o); }};
+  for (const auto& entry : options) {
+    const std::string& label = entry.first;
+    const nn::SoftmaxOptions& o = entry.second;
+    cases[key("softmax", label)] = {[o](const Inputs<T>& in) { return nn::softmax(in[0], o); }};
     cases[key("log_softmax", label)] = {
-        [o = o](const Inputs<T>& in) { return nn::log_softmax(in[0], o); }};
-    cases[key("softmin", label)] = {[o = o](const Inputs<T>& in) { return nn::softmin(in[0], o); }};
+        [o](const Inputs<T>& in) { return nn::log_softmax(in[0], o); }};
+    cases[key("softmin", label)] = {[o](const Inputs<T>& in) { return nn::softmin(in[0], o); }};
   }
   return cases;
 }

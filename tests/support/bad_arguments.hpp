@@ -68,6 +68,13 @@ class BadArguments {
     }
   }
 
+  template <class... Parts>
+  static std::string text(const Parts&... parts) {
+    std::ostringstream out;
+    (out << ... << parts);
+    return out.str();
+  }
+
   /// Between 0.1 and 0.9: legal as probabilities and as variances.
   static Array<float> numbers(const Shape& shape) {
     Array<float> x = testing::values<float>(shape, 1);
@@ -116,7 +123,7 @@ class BadArguments {
     Operation::Views inputs = views();
     inputs[i] = input;
     Array<float> out = Array<float>::full(operation_.out, kUntouched);
-    refuse(inputs, out, out, "input " + std::to_string(i) + " " + what);
+    refuse(inputs, out, out, text("input ", i, " ", what));
   }
 
   /// "one more axis" and the like, with the key under which it may be legal.
@@ -135,17 +142,16 @@ class BadArguments {
     for (int axis = 0; axis < shape.rank(); ++axis) {
       IndexList other = shape;
       ++other[axis];
-      body(":" + std::to_string(axis), Shape(other));
+      body(text(":", axis), Shape(other));
     }
   }
 
   void spoil_shape(std::size_t i) const {
     for_each_other_shape(operation_.inputs[i], [&](const std::string& how, const Shape& shape) {
-      if (!operation_.legal.contains(std::to_string(i) + how)) {
+      if (!operation_.legal.contains(text(i, how))) {
         const Array<float> other = numbers(shape);
-        std::ostringstream what;
-        what << "of shape " << shape << " for " << operation_.inputs[i] << " (" << i << how << ")";
-        expect_refused(i, other, what.str());
+        expect_refused(i, other,
+                       text("of shape ", shape, " for ", operation_.inputs[i], " (", i, how, ")"));
       }
     });
   }
@@ -159,9 +165,7 @@ class BadArguments {
         return;
       }
       Array<float> out = Array<float>::full(shape, kUntouched);
-      std::ostringstream what;
-      what << "out of shape " << shape;
-      refuse(views(), out, out, what.str());
+      refuse(views(), out, out, text("out of shape ", shape));
     });
     if (operation_.out.size() > 1) {
       Array<float> one = Array<float>::full(Shape{1}, kUntouched);
@@ -196,7 +200,7 @@ class BadArguments {
       inputs[i] = storage.slice(0, {0, n}).reshape(operation_.inputs[i]);
       const MutView<float> out = storage.slice(0, {shift, shift + m}).reshape(operation_.out);
       refuse(inputs, out, storage,
-             "an out that overlaps input " + std::to_string(i) + (shift == 0 ? " (whole)" : ""));
+             text("an out that overlaps input ", i, shift == 0 ? " (whole)" : ""));
     }
   }
 
