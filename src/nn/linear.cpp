@@ -135,6 +135,11 @@ bool multiply_matrices(const View<T>& a, const View<T>& b, const MatrixRef<T>& b
       out_matrix.cols != b_matrix.cols) {
     return false;
   }
+  // An out whose elements share memory: the way around it says what is wrong.
+  if ((out_matrix.rows > 1 && out_matrix.row_stride == 0) ||
+      (out_matrix.cols > 1 && out_matrix.col_stride == 0)) {
+    return false;
+  }
   for (int axis = 0; axis + 1 < a.rank(); ++axis) {
     if (a.shape()[axis] != out.shape()[axis]) {
       return false;
