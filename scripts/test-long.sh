@@ -2,13 +2,14 @@
 # The long tests: other sanitizers, instruction sets and compilers. Each is a build of its own, so this takes hours on a
 # small machine; scripts/test.sh is what a change has to pass.
 #
-# test-long.sh [--no-install] [--jobs N] [asan] [ubsan] [tsan] [scalar] [shared] [clang] [arm64]
+# test-long.sh [--no-install] [--jobs N] [asan] [ubsan] [tsan] [scalar] [shared] [clang] [arm64] [pip]
 #
 #   asan, ubsan, tsan   the presets of that name
 #   scalar              no SIMD target but the baseline
 #   shared              liblamina.so with hidden visibility, as installed
 #   clang               clang 19
 #   arm64               cross-compiled, under qemu-user: NEON
+#   pip                 the Python module as pip installs it, without network
 #
 # Without a name: all of them. Goes on after a failure and lists at the end what failed.
 set -euo pipefail
@@ -21,17 +22,17 @@ while (($# > 0)); do
   case $1 in
     --no-install) install=false ;;
     --jobs) jobs=${2:?--jobs needs a number}; shift ;;
-    asan | ubsan | tsan | scalar | shared | clang | arm64) names+=("$1") ;;
+    asan | ubsan | tsan | scalar | shared | clang | arm64 | pip) names+=("$1") ;;
     -h | --help) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0"; exit 0 ;;
     *) echo "test-long.sh: unknown test $1" >&2; exit 2 ;;
   esac
   shift
 done
 if ((${#names[@]} == 0)); then
-  names=(asan ubsan tsan scalar shared clang arm64)
+  names=(asan ubsan tsan scalar shared clang arm64 pip)
 fi
 if $install; then
-  scripts/install-deps.sh --tests --cross
+  scripts/install-deps.sh --tests --cross --python
 fi
 source scripts/ccache.sh
 
@@ -65,6 +66,12 @@ for name in "${names[@]}"; do
       scripts/arm64-root.sh build/arm64-root &&
         build "$folder" --preset release -DCMAKE_TOOLCHAIN_FILE="$PWD/cmake/arm64.cmake" -DLAMINA_BUILD_BENCHMARKS=OFF \
           -DLAMINA_BUILD_TOOLS=OFF -DLAMINA_BUILD_EXAMPLES=OFF && check "$folder"
+      ;;
+    pip)
+      step "pip install"
+      /usr/bin/python3 -m venv --system-site-packages "$folder" &&
+        CMAKE_BUILD_PARALLEL_LEVEL=$jobs CMAKE_ARGS="${launcher[*]}" "$folder/bin/pip" install --no-build-isolation --no-deps . &&
+        (cd "$folder" && bin/python -m pytest -q -p no:cacheprovider ../../python/tests)
       ;;
   esac || failed+=("$name")
 done

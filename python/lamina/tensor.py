@@ -140,6 +140,9 @@ class _Methods:
     def __dlpack_device__(self):
         return (1, 0)  # the CPU
 
+    def __reduce__(self):
+        return (Tensor, (self.numpy().copy(), self.requires_grad))
+
     def __len__(self):
         if not self.shape:
             raise TypeError("a Tensor of rank 0 has no length")

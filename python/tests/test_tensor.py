@@ -1,6 +1,8 @@
 """lamina.Tensor and the tape."""
 
+import copy
 import gc
+import pickle
 import weakref
 
 import numpy as np
@@ -256,3 +258,11 @@ def test_gradcheck():
     with pytest.raises(ZeroDivisionError):
         autograd.gradcheck(lambda x: 1 / 0, [a])
     np.testing.assert_allclose(autograd.numeric_gradient(lambda x: (x**3).sum(), a), 3 * a**2, rtol=1e-8, atol=1e-9)
+
+
+def test_copies():
+    x = Tensor(np.ones(3), requires_grad=True)
+    for other in (pickle.loads(pickle.dumps(x)), copy.deepcopy(x)):
+        assert other.requires_grad and other.is_leaf and other.numpy().tolist() == [1, 1, 1]
+        other.assign(2)
+    assert x.numpy().tolist() == [1, 1, 1]
