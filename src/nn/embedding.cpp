@@ -53,6 +53,9 @@ void embedding_into(const View<std::int64_t>& indices, const View<T>& table, Mut
   const Index col_stride = table.strides()[1];
   parallel_for(indices.size(), detail::rows_per_task(n), [&](Index begin, Index end) {
     for (Index i = begin; i < end; ++i) {
+      if (col_stride == 1 && i + 1 < end) {
+        detail::fetch_row(from + index[i + 1] * row_stride, n);
+      }
       detail::gather(from + index[i] * row_stride, col_stride, n, to + i * n);
     }
   });

@@ -23,6 +23,16 @@ inline constexpr Index kRowsGrain = 32768;
   return std::max<Index>(1, kRowsGrain / std::max<Index>(1, elements_per_row));
 }
 
+/// The beginning of a row that is read next: the hardware sees the rest, but not where rows begin.
+template <class T>
+void fetch_row(const T* row, Index n) {
+  constexpr Index kLine = 64 / static_cast<Index>(sizeof(T));
+  constexpr Index kMost = 16 * kLine;
+  for (Index i = 0; i < std::min(n, kMost); i += kLine) {
+    __builtin_prefetch(row + i, 0, 3);
+  }
+}
+
 /// The padding index counted from the front; -1 if there is none.
 [[nodiscard]] inline Index padding_row(std::optional<Index> padding, Index rows,
                                        std::string_view operation) {

@@ -1,5 +1,7 @@
 #include "nn/norm_plan.hpp"
 
+#include <array>
+
 namespace lamina::nn::detail {
 
 NormPlan plan_axes(const char* name, const Shape& x, const Shape* gamma, const Shape* beta,
@@ -258,23 +260,7 @@ void norm_columns(const NormPlan& plan, const NormForward<T>& pass) {
     args.mean = mean.data();
     args.scale = scale.data();
     args.shift = shift.data();
-    if (!streamed) {
-      kernels::norm_column_apply(args);
-      return;
-    }
-    // Some rows at a time wait in the cache for being streamed.
-    const Index step = std::max(Index{1}, kStreamBlock / columns);
-    const Buffer<T> block(step * columns);
-    T* y = args.y;
-    args.y = block.data();
-    for (Index row = begin; row < end; row += step) {
-      args.rows = std::min(step, end - row);
-      kernels::norm_column_apply(args);
-      kernels::stream_copy(block.data(), y, args.rows * columns);
-      y += args.rows * columns;
-      args.x += args.rows * columns;
-    }
-    kernels::stream_fence();
+    apply_columns(args, streamed, [](const auto& rows_of) { kernels::norm_column_apply(rows_of); });
   });
 }
 

@@ -3,6 +3,7 @@
 // What the forward and the backward half of normalization share: how the groups lie in packed
 // memory, and the checks.
 
+#include <algorithm>
 #include <cmath>
 #include <type_traits>
 #include <vector>
@@ -61,6 +62,30 @@ enum class ChannelGroups { Batch, Sample };
 [[nodiscard]] NormPlan plan_rows(const Shape& x);
 
 void check_norm_eps(const char* name, double eps);
+
+/// Calls apply(args), or with `streamed` for a few rows at a time, which wait in the cache and go
+/// around it to args.y. Rows lie side by side.
+template <class T, class Apply>
+void apply_columns(kernels::NormColumnArgs<T> args, bool streamed, const Apply& apply) {
+  if (!streamed) {
+    apply(args);
+    return;
+  }
+  const Index step = std::max(Index{1}, kStreamBlock / args.columns);
+  const Buffer<T> block(step * args.columns);
+  T* y = args.y;
+  args.y = block.data();
+  for (Index left = args.rows; left > 0; left -= step) {
+    args.rows = std::min(step, left);
+    const Index elements = args.rows * args.columns;
+    apply(args);
+    kernels::stream_copy(block.data(), y, elements);
+    y += elements;
+    args.x += elements;
+    args.dy += args.dy == nullptr ? 0 : elements;
+  }
+  kernels::stream_fence();
+}
 
 /// Adds `count` rows of `width` numbers to total, one after the other.
 void add_parts(const double* parts, Index count, Index width, double* total);

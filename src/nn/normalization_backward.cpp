@@ -71,13 +71,15 @@ void backward_columns(const NormPlan& plan, const Pass<T>& pass, double* dgamma,
   if (pass.dx == nullptr) {
     return;
   }
+  const bool streamed = plan.run_stride == columns && detail::is_streamed<T>(rows * columns);
   parallel_for(rows, grain, [&](Index begin, Index end) {
     auto args = args_at(begin, end);
     args.y = pass.dx + begin * plan.run_stride;
     args.scale = scale.data();
     args.slope = slope.data();
     args.shift = shift.data();
-    kernels::norm_column_backward_apply(args);
+    detail::apply_columns(
+        args, streamed, [](const auto& rows_of) { kernels::norm_column_backward_apply(rows_of); });
   });
 }
 

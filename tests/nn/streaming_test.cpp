@@ -125,6 +125,36 @@ TYPED_TEST(Streaming, LargeBatchesAreNormalizedByChannel) {
   }
 }
 
+TYPED_TEST(Streaming, LargeGradientsOfABatchAreThoseOfTheFormula) {
+  using T = TypeParam;
+  const Array<T> x = large<T>(64);
+  const Index rows = x.rows();
+  const Array<T> gamma = numbers<T>({64});
+  const Array<T> dy = add<T>(mul<T>(x, x), gamma);
+  const auto gradients = batch_norm_backward<T>(dy, x, gamma, 1e-5, DataFormat::NHWC);
+  for (const Index c : {0, 31, 63}) {
+    const double count = static_cast<double>(rows);
+    double mean = 0, squares = 0, of_dy = 0, of_product = 0;
+    for (Index r = 0; r < rows; ++r) {
+      mean += static_cast<double>(x(r, c)) / count;
+      of_dy += static_cast<double>(dy(r, c)) / count;
+    }
+    for (Index r = 0; r < rows; ++r) {
+      const double e = static_cast<double>(x(r, c)) - mean;
+      squares += e * e / count;
+      of_product += e * static_cast<double>(dy(r, c)) / count;
+    }
+    const double rstd = 1 / std::sqrt(squares + 1e-5);
+    for (const Index r : {Index{0}, rows / 2, rows - 1}) {
+      const double e = static_cast<double>(x(r, c)) - mean;
+      const double expected =
+          static_cast<double>(gamma(c)) * rstd *
+          (static_cast<double>(dy(r, c)) - of_dy - e * rstd * rstd * of_product);
+      EXPECT_NEAR(static_cast<double>(gradients.dx(r, c)), expected, sizeof(T) == 4 ? 2e-4 : 1e-11);
+    }
+  }
+}
+
 TYPED_TEST(Streaming, NormalizedGroupsHaveTheSameBits) {
   using T = TypeParam;
   const Array<T> x = numbers<T>({6, 2500}), gamma = numbers<T>({2500});
