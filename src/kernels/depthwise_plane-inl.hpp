@@ -7,6 +7,7 @@
 #define LAMINA_KERNELS_DEPTHWISE_PLANE_INL_HPP_
 #endif
 
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "kernels/depthwise_plane.hpp"
 #include "kernels/tail-inl.hpp"
@@ -78,6 +79,15 @@ void CopyPlane(const DepthwisePlane<T>& a) {
   }
 }
 
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE void StoreResult(D d, hn::Vec<D> v, bool stream, T* to) {
+  if (stream) {
+    hn::Stream(v, d, to);
+  } else {
+    hn::StoreU(v, d, to);
+  }
+}
+
 // kRows lines by kVectors vectors of the result.
 template <int kRows, int kVectors, class T>
 HWY_INLINE void PlaneBlock(const DepthwisePlane<T>& a, const T* HWY_RESTRICT slots,
@@ -110,7 +120,7 @@ HWY_INLINE void PlaneBlock(const DepthwisePlane<T>& a, const T* HWY_RESTRICT slo
     HWY_UNROLL(2)
     for (int v = 0; v < kVectors; ++v) {
       if (v + 1 < kVectors || last == lanes) {
-        hn::StoreU(acc[r][v], d, y + r * a.columns + v * lanes);
+        StoreResult(d, acc[r][v], a.stream, y + r * a.columns + v * lanes);
       } else {
         StoreTail(d, acc[r][v], y + r * a.columns + v * lanes, last);
       }
@@ -164,7 +174,7 @@ HWY_INLINE void PlaneBlock3x3(const DepthwisePlane<T>& a, const T* HWY_RESTRICT 
     HWY_UNROLL(2)
     for (int v = 0; v < kVectors; ++v) {
       if (v + 1 < kVectors || last == lanes) {
-        hn::StoreU(acc[r][v], d, y + r * a.columns + v * lanes);
+        StoreResult(d, acc[r][v], a.stream, y + r * a.columns + v * lanes);
       } else {
         StoreTail(d, acc[r][v], y + r * a.columns + v * lanes, last);
       }
@@ -216,6 +226,7 @@ void PlaneRun(const DepthwisePlane<T>& a) {
   for (; h + 4 <= a.rows; h += 4) PlaneRows<kStride, 4>(a, h);
   for (; h + 2 <= a.rows; h += 2) PlaneRows<kStride, 2>(a, h);
   for (; h < a.rows; ++h) PlaneRows<kStride, 1>(a, h);
+  if (a.stream) hwy::FlushStream();
 }
 
 template <class T>
@@ -297,7 +308,7 @@ HWY_INLINE void LastBlock(const DepthwiseLastLine<T>& a, Index w) {
     }
     HWY_UNROLL(8)
     for (int i = 0; i < kPositions; ++i) {
-      hn::StoreU(acc[i], d, a.y + (w + i) * a.y_step + c);
+      StoreResult(d, acc[i], a.stream, a.y + (w + i) * a.y_step + c);
     }
   }
   if (c < a.channels) {
@@ -346,7 +357,7 @@ HWY_INLINE void LastBlock3(const DepthwiseLastLine<T>& a, Index w, Index next) {
     }
     HWY_UNROLL(8)
     for (int i = 0; i < kPositions; ++i) {
-      hn::StoreU(acc[i], d, a.y + (w + i) * a.y_step + c);
+      StoreResult(d, acc[i], a.stream, a.y + (w + i) * a.y_step + c);
     }
   }
 }
@@ -401,6 +412,7 @@ void DepthwiseLastLineRun(const DepthwiseLastLine<T>& a) {
   for (; w + 2 <= end; w += 2) LastBlock<2>(a, w);
   for (; w < end; ++w) LastBlock<1>(a, w);
   for (; w < a.positions; ++w) LastEdge(a, w);
+  if (a.stream) hwy::FlushStream();
 }
 
 template <class T>

@@ -27,7 +27,8 @@ struct DepthwisePlane {
   T* y = nullptr;
   Index rows = 0, columns = 0;
   Index row_step = 1;
-  T* copy = nullptr;  ///< room for depthwise_copy_size()
+  bool stream = false;  ///< y goes past the caches; then its lines are aligned whole vectors
+  T* copy = nullptr;    ///< room for depthwise_copy_size()
 
   [[nodiscard]] Index pitch() const { return phases * phase_columns; }
 };
@@ -73,6 +74,7 @@ struct DepthwiseLastLine {
   T* y = nullptr;
   Index y_step = 0;
   Index positions = 0, channels = 0;
+  bool stream = false;  ///< y goes past the caches; then its vectors must be aligned
 };
 
 void depthwise_last_line(const DepthwiseLastLine<float>& line);

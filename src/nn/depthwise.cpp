@@ -1,18 +1,33 @@
 #include "nn/depthwise.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <vector>
 
 #include "kernels/depthwise.hpp"
 #include "kernels/depthwise_plane.hpp"
 #include "lamina/core/parallel.hpp"
 #include "nn/implicit_gemm.hpp"
+#include "nn/streaming.hpp"
 
 namespace lamina::nn::detail {
 
 namespace {
 
 constexpr Index kGrainWork = 32768;
+
+/// True where x and y together are more than the last cache holds: then y goes around it. Its lines
+/// of `line` elements must be whole vectors.
+template <class T>
+bool goes_around(const ConvShape& shape, const ConvImage<T>& y, Index line,
+                 const GemmFinish<T>& finish) {
+  const Index elements = shape.images * (shape.in_channels * shape.in_positions() +
+                                         shape.out_channels * shape.out_positions());
+  constexpr Index kVector = 64 / static_cast<Index>(sizeof(T));
+  return finish.function == nullptr && line % kVector == 0 &&
+         reinterpret_cast<std::uintptr_t>(y.data) % 64 == 0 &&
+         elements * static_cast<Index>(sizeof(T)) > streaming_bytes();
+}
 
 template <class T>
 struct Axes {
@@ -147,9 +162,11 @@ void forward_planes(const ConvShape& shape, const ConvImage<const T>& x, const T
   const PlaneTaps taps(axes.axis[1], axes.axis[2]);
   const Index multiplier = shape.out_group();
   const Index positions = shape.out_positions();
+  const bool stream = goes_around(shape, y, shape.out[2], finish);
   parallel_for(shape.images * shape.out_channels, plane_grain(taps), [&](Index begin, Index end) {
     Buffer<T> copy(taps.copy_size<T>());
     kernels::DepthwisePlane<T> plane = taps.plane<T>();
+    plane.stream = stream;
     plane.rows_in = shape.in[1];
     plane.columns_in = shape.in[2];
     plane.x_row_stride = x.strides[1];
@@ -407,6 +424,9 @@ void forward_last(const ConvShape& shape, const ConvImage<const T>& x, const T* 
   const Index channels = shape.in_channels;
   const Buffer<T> weights = by_tap(w, channels, shape.taps());
   const Index lines = shape.images * shape.out[0] * shape.out[1];
+  // More channels are written in strides, which the way around the caches does not like.
+  const bool stream =
+      channels * static_cast<Index>(sizeof(T)) <= 128 && goes_around(shape, y, channels, finish);
   parallel_for(lines, line_grain(shape, shape.out[2]), [&](Index begin, Index end) {
     std::vector<kernels::DepthwiseLastTap<T>> taps;
     std::vector<Index> which;
@@ -418,7 +438,7 @@ void forward_last(const ConvShape& shape, const ConvImage<const T>& x, const T* 
       T* const out = y.data + image * y.image_stride + d * y.strides[0] + h * y.strides[1];
       kernels::depthwise_last_line(kernels::DepthwiseLastLine<T>{
           taps.data(), static_cast<Index>(taps.size()), shape.stride[2] * x.strides[2], bias, out,
-          channels, shape.out[2], channels});
+          channels, shape.out[2], channels, stream});
       if (finish.function != nullptr) {
         finish.function(out, shape.out[2] * channels, finish.params);
       }

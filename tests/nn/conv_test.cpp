@@ -338,6 +338,19 @@ TEST(ConvRanks, PaddingValuesAreThoseOfPad) {
   }
 }
 
+TEST(ConvRanks, DepthwiseBeyondTheCachesIsTheSame) {
+  Generator generator(10);
+  const auto w = random_normal<float>({32, 1, 3, 3}, generator);
+  for (const DataFormat format : {DataFormat::NCHW, DataFormat::NHWC}) {
+    const bool last = format == DataFormat::NHWC;
+    const auto x = random_uniform<float>(last ? Shape{12, 112, 112, 32} : Shape{12, 32, 112, 112},
+                                         generator, -1.0F, 1.0F);
+    const nn::Conv2dOptions options{.padding = 1, .groups = 32, .format = format};
+    const auto y = nn::conv2d(x, w, options);
+    EXPECT_TRUE(nn::conv2d(x.select(0, 11), w, options) == y.select(0, 11));
+  }
+}
+
 TEST(ConvRanks, BiasGradientSumsImagesAndPositions) {
   const auto dy = Array<double>::arange(0, 24).reshape({2, 3, 2, 2});
   EXPECT_TRUE(nn::conv_backward_bias(dy) == (Array<double>{60, 92, 124}));
