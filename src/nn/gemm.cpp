@@ -16,13 +16,17 @@ constexpr Index kTransposeOnceTiles = 12;
 constexpr Index kSkinnyRows = 8;
 constexpr Index kSkinnyWork = Index{1} << 16;
 
-// A product is small if its factors take so many bytes, and K is not cut into blocks.
+// A product is small if its factors take so many bytes and K is not cut into blocks. A large C
+// whose rows lie a multiple of 4 KiB apart, in one set of the L1, is better written in smaller
+// parts.
 constexpr Index kSmallBytes = Index{1} << 19;
 constexpr Index kSmallDepth = 512;
 
 template <class T>
-bool is_small(Index m, Index n, Index k) {
-  return k <= kSmallDepth && (m + n) * k * static_cast<Index>(sizeof(T)) <= kSmallBytes;
+bool is_small(Index m, Index n, Index k, Index c_row_stride) {
+  const bool same_set = c_row_stride * static_cast<Index>(sizeof(T)) % 4096 == 0;
+  constexpr Index kMost = kSmallBytes / static_cast<Index>(sizeof(T));
+  return k <= kSmallDepth && (m + n) * k <= kMost && (!same_set || m * n <= 4 * kMost);
 }
 
 template <class T>
@@ -100,7 +104,7 @@ void gemm(const GemmOperand<T>& a, const GemmOperand<T>& b, T* c, Index c_row_st
       (b.matrix.data != nullptr && (b.matrix.col_stride == 1 || b.matrix.row_stride == 1));
   const bool few = m <= kSkinnyRows && k > 0 && a.matrix.data != nullptr && streamed &&
                    (n * k > kSkinnyWork || (b.packed == nullptr && b.matrix.col_stride != 1));
-  if (!few && strided && is_small<T>(m, n, k)) {
+  if (!few && strided && is_small<T>(m, n, k, c_row_stride)) {
     if (turns<T>(a.matrix, b.matrix)) {
       multiply_small<T>(b.matrix.transposed(), a.matrix.transposed(),
                         {c, c_col_stride, c_row_stride}, turned(options));
