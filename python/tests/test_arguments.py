@@ -1,13 +1,16 @@
 """What functions take and give, shown on a few: layouts, element types, out=, errors."""
 
 import array
+import gc
 import inspect
 import pickle
+import sys
 
 import numpy as np
 import pytest
 import torch
 
+import lamina
 from arrays import close, same_elements
 from lamina import nn
 
@@ -209,3 +212,34 @@ def test_functions_are_ordinary_functions():
     assert parameters["out"].kind is inspect.Parameter.KEYWORD_ONLY
     assert pickle.loads(pickle.dumps(nn.conv2d)) is nn.conv2d
     assert "weight             (O, C / groups, R, S)" in nn.conv2d.__doc__
+
+
+def resident_pages():
+    with open("/proc/self/statm") as status:
+        return int(status.read().split()[1])
+
+
+def failing(x):
+    for bad in (lambda: nn.relu(x.astype(int)), lambda: nn.linear(x, x[:, :3]), lambda: nn.relu(x, dim=1)):
+        with pytest.raises((TypeError, ValueError)):
+            bad()
+
+
+def test_nothing_leaks():
+    x, tensor = np.ones((64, 64), np.float32), torch.ones(64, 64)
+    out = np.empty_like(x)
+    leaf = lamina.Tensor(x, requires_grad=True)
+    layer = lamina.layers.Linear(64, 64)
+    for use in (lambda: nn.relu(x), lambda: nn.relu(tensor, out=out), lambda: nn.relu(x, out=tensor), lambda: failing(x),
+                lambda: nn.sum(nn.exp(leaf) * x).backward(), lambda: layer(tensor), lambda: leaf.grad,
+                lambda: torch.from_dlpack(leaf), lambda: nn.cross_entropy([1] * 64, x), lambda: nn.dropout(x, 0.5),
+                lambda: nn.pad(x, [(1, 2), 0]), lambda: layer.state_dict(), lambda: nn.layer_norm_backward(x, x)):
+        for _ in range(50):
+            use()
+        gc.collect()
+        counts, pages = (sys.getrefcount(x), sys.getrefcount(tensor), sys.getrefcount(leaf)), resident_pages()
+        for _ in range(300):
+            use()
+        gc.collect()
+        assert (sys.getrefcount(x), sys.getrefcount(tensor), sys.getrefcount(leaf)) == counts
+        assert resident_pages() - pages < 250  # 1 MB; each use makes 16 KB at least

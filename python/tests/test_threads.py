@@ -33,27 +33,36 @@ def in_threads(count, function):
         raise errors[0]
 
 
-def test_the_interpreter_is_free_while_work_is_done():
-    a = np.ones((1500, 1500), np.float32)
-    interval = sys.getswitchinterval()
+def is_free_while(work):
+    """Whether this thread gets the interpreter before `work`, in another thread, is done."""
     started, done = threading.Event(), []
 
-    def work():
+    def run():
         started.set()
-        nn.matmul(a, a)
+        work()
         done.append(True)
 
+    thread = threading.Thread(target=run)
+    thread.start()
+    started.wait()
+    free = not done
+    thread.join()
+    return free
+
+
+def test_the_interpreter_is_free_while_work_is_done():
+    a = np.ones((1500, 1500), np.float32)
+    tensor = lamina.Tensor(a, requires_grad=True)
+    interval = sys.getswitchinterval()
     # Nobody is made to give the interpreter up: only he who releases it lets another thread in.
     sys.setswitchinterval(1000)
     try:
-        thread = threading.Thread(target=work)
-        thread.start()
-        started.wait()
-        free = not done
+        # On a busy machine this thread may come too late; it comes always too late where nothing is released.
+        assert any(is_free_while(lambda: nn.matmul(a, a)) for _ in range(20))
+        assert any(is_free_while(lambda: nn.sum(nn.matmul(tensor, a)).backward()) for _ in range(20))
+        assert not any(is_free_while(lambda: sum(range(10**5))) for _ in range(3))
     finally:
         sys.setswitchinterval(interval)
-    thread.join()
-    assert free
 
 
 def test_functions_in_many_threads(rng):
