@@ -114,6 +114,7 @@ struct PoolSpreadArgs {
   T* dx = nullptr;        ///< (images, channels, in), likewise
   Index channels = 1;
   PoolCover<T> depth, height, width;
+  bool stream = false;  ///< dx goes past the caches; then its vectors must be aligned
   // Lines only; as in PoolArgs. tile: elements of a line of dx that are worked on together.
   Index kernel = 1, stride = 1, before = 0, step = 1;
   const PoolSpan* spans = nullptr;  ///< of width, where stride is 0

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "kernels/pooling-inl.hpp"
 #include "kernels/pooling.hpp"
@@ -110,11 +111,16 @@ void PoolSpreadEven(const PoolSpreadArgs<T>& a, Index begin, Index end, T* scrat
             odd = hn::Add(odd, value);
           }
         }
-        if (j + 2 * lanes <= n) {
+        if (j + 2 * lanes <= n && !a.stream) {
           hn::StoreInterleaved2(even, odd, d, dx + j);
+          continue;
+        }
+        HWY_ALIGN T both[2 * hn::MaxLanes(d)];
+        hn::StoreInterleaved2(even, odd, d, both);
+        if (j + 2 * lanes <= n) {
+          hn::Stream(hn::Load(d, both), d, dx + j);
+          hn::Stream(hn::Load(d, both + lanes), d, dx + j + lanes);
         } else {
-          HWY_ALIGN T both[2 * hn::MaxLanes(d)];
-          hn::StoreInterleaved2(even, odd, d, both);
           std::copy_n(both, n - j, dx + j);
         }
       }
@@ -135,6 +141,7 @@ template <class T>
 void PoolSpreadLines(const PoolSpreadArgs<T>& a, Index begin, Index end, T* scratch) {
   if (a.stride == 0) return PoolSpreadUneven(a, begin, end, scratch);
   PoolSpreadEven(a, begin, end, scratch);
+  if (a.stream) hwy::FlushStream();
 }
 
 /// kVectors vectors of channels of one element of dx.
@@ -166,6 +173,8 @@ HWY_INLINE void PoolSpreadPosition(const PoolSpreadArgs<T>& a, const PoolWalk& a
   for (int v = 0; v < kVectors; ++v) {
     if constexpr (kTail) {
       StoreTail(d, sum[v], dx + c, left);
+    } else if (a.stream) {
+      hn::Stream(sum[v], d, dx + c + v * lanes);
     } else {
       hn::StoreU(sum[v], d, dx + c + v * lanes);
     }
@@ -190,6 +199,7 @@ void PoolSpreadChannels(const PoolSpreadArgs<T>& a, Index begin, Index end) {
       if (c < a.channels) PoolSpreadPosition<1, true>(a, at, w, c, a.channels - c, dx);
     }
   }
+  if (a.stream) hwy::FlushStream();
 }
 
 }  // namespace HWY_NAMESPACE

@@ -303,6 +303,10 @@ void run_pool_spread(const PoolPlan& plan, const T* dy, T* dx) {
   args.depth = depths.view(depth);
   args.height = heights.view(height);
   args.width = widths.view(width);
+  constexpr Index kSize = sizeof(T);
+  args.stream = (plan.in.size() + plan.out.size()) * kSize > streaming_bytes() &&
+                reinterpret_cast<std::uintptr_t>(dx) % 64 == 0 &&
+                (plan.last ? plan.channels : width.in) * kSize % 64 == 0;
   const Index taps = std::max<Index>(1, ceil_of(depth.kernel, std::max<Index>(1, depth.stride))) *
                      std::max<Index>(1, ceil_of(height.kernel, std::max<Index>(1, height.stride)));
   if (plan.last) {
