@@ -338,6 +338,46 @@ TEST(ConvRanks, PaddingValuesAreThoseOfPad) {
   }
 }
 
+TEST(ConvRanks, DepthwiseVolumesAreVolumesOfEachChannel) {
+  Generator generator(11);
+  for (const DataFormat format : {DataFormat::NCHW, DataFormat::NHWC}) {
+    const bool last = format == DataFormat::NHWC;
+    const int axis = last ? 4 : 1;
+    const auto x =
+        random_normal<double>(last ? Shape{2, 5, 6, 9, 3} : Shape{2, 3, 5, 6, 9}, generator);
+    const auto w = random_normal<double>({3, 1, 2, 3, 3}, generator);
+    Conv3dOptions options{.stride = {2, 1, 2},
+                          .padding = PaddingMode::symmetric(1, 1, 2),
+                          .dilation = {1, 2, 1},
+                          .groups = 3,
+                          .format = format};
+    const auto y = nn::conv3d(x, w, options);
+    const auto dy = random_normal<double>(y.shape(), generator);
+    const auto dx = nn::conv3d_backward_input(dy, w, x.shape(), options);
+    const auto dw = nn::conv3d_backward_weight(dy, x, w.shape(), options);
+    options.groups = 1;
+    for (Index c = 0; c < 3; ++c) {
+      const View<double> own = x.slice(axis, {c, c + 1});
+      const View<double> own_dy = dy.slice(axis, {c, c + 1});
+      const View<double> weight = w.slice(0, {c, c + 1});
+      const auto near = [](const View<double>& a, const View<double>& b) {
+        ASSERT_EQ(a.shape(), b.shape());
+        auto it = b.begin();
+        for (const double v : a) {
+          ASSERT_NEAR(v, *it, 1e-11);
+          ++it;
+        }
+      };
+      const auto y_own = nn::conv3d(own, weight, options);
+      near(y.slice(axis, {c, c + 1}), y_own);
+      const auto dx_own = nn::conv3d_backward_input(own_dy, weight, own.shape(), options);
+      near(dx.slice(axis, {c, c + 1}), dx_own);
+      const auto dw_own = nn::conv3d_backward_weight(own_dy, own, weight.shape(), options);
+      near(dw.slice(0, {c, c + 1}), dw_own);
+    }
+  }
+}
+
 TEST(ConvRanks, DepthwiseBeyondTheCachesIsTheSame) {
   Generator generator(10);
   const auto w = random_normal<float>({32, 1, 3, 3}, generator);
