@@ -456,18 +456,19 @@ void def_attention_layers(Module& module) {
       });
   module.def(
       "MultiheadAttention(features, heads, generator=None, *, key_heads=0, key_features=0, "
-      "bias=True, causal=False, init=\"xavier_uniform\", dtype=\"float32\") -> Layer",
+      "bias=True, causal=False, init=\"xavier_uniform\", dropout=0.0, dtype=\"float32\") -> Layer",
       "Attention of x (..., L, features) to itself, or to a context. "
       "torch.nn.MultiheadAttention.\n\n"
       "key_heads     heads of keys and values, a divisor of the heads; 0: as many\n"
-      "key_features  features of the context; 0: as x\ncausal        of a call without context",
+      "key_features  features of the context; 0: as x\ncausal        of a call without "
+      "context\ndropout       of the weights, in training only",
       [](Call& call) {
         const Index features = call.index("features");
         const Index heads = call.index("heads");
         Generator& generator = call.generator();
         const layers::MultiheadAttentionOptions options{
             call.index("key_heads"), call.index("key_features"), call.flag("bias"),
-            call.flag("causal"), weight_init(call)};
+            call.flag("causal"),     weight_init(call),          call.number("dropout")};
         return make(call, [&]<class T>(T) {
           return std::make_shared<layers::MultiheadAttention<T>>(features, heads, generator,
                                                                  options);

@@ -135,3 +135,32 @@ def test_optimizers_have_counterparts():
                            (HEADERS.parent / "optim" / "schedule.hpp").read_text(), flags=re.M)
     assert len(rules) >= 9 and len(schedules) >= 10
     assert not [name for name in rules + schedules if not hasattr(lamina.optim, name)]
+
+
+# Members of C++ option structs: their names in Python, where these are others, and what is no option there.
+RENAMED = {"format": "data_format", "axes": "axis", "activation_params": "a"}
+NOT_IN_PYTHON = {"by_name"}
+OF_A_TABLE = {"LossOptions"}
+OF_SEVERAL_FUNCTIONS = {"RecurrentCellOptions", "RecurrentOptions"}
+
+
+def option_structs():
+    for header in sorted(HEADERS.glob("*.hpp")):
+        text = re.sub(r"//.*", "", header.read_text())
+        for name, body in re.findall(r"struct (\w+Options) \{(.*?)\n\};", text, flags=re.S):
+            fields = re.findall(r"\b(\w+)\s*(?:=[^;]*|\{[^;]*\})?;", body)
+            yield pytest.param(name, [RENAMED.get(f, f) for f in fields if f not in NOT_IN_PYTHON], id=name)
+
+
+@pytest.mark.parametrize("name, options", option_structs())
+def test_every_option_is_there(name, options):
+    """Some function has all the options of a struct."""
+    if name in OF_A_TABLE:
+        return
+    assert options
+    options = {"reduction" if o == "mode" and name != "KaimingOptions" else o for o in options}
+    functions = [set(inspect.signature(getattr(nn, f)).parameters) for f in nn.__all__ if inspect.isbuiltin(getattr(nn, f))]
+    if name in OF_SEVERAL_FUNCTIONS:
+        assert all(any(o in parameters for parameters in functions) for o in options)
+    else:
+        assert any(options <= parameters for parameters in functions), options
