@@ -210,6 +210,20 @@ struct RowKernel {
         return ShortRows<3>(d, a);
       case 4:
         return ShortRows<4>(d, a);
+#if LAMINA_MATH_AVX512
+      // 32 registers hold twice as many.
+      case 5:
+        return ShortRows<5>(d, a);
+      case 6:
+        return ShortRows<6>(d, a);
+      case 7:
+        return ShortRows<7>(d, a);
+      case 8:
+        if (kLog || a.n % static_cast<Index>(hn::Lanes(d)) != 0) {
+          return ShortRows<8>(d, a);
+        }
+        break;
+#endif
       default:
         break;
     }

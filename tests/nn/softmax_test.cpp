@@ -195,7 +195,8 @@ TYPED_TEST(Softmax, GivesTheKnownValues) {
 TYPED_TEST(Softmax, MatchesTheOracleAtEveryLengthAndTarget) {
   using T = TypeParam;
   test::for_each_target([] {
-    for (const Index n : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 4097}) {
+    for (const Index n : {1,  2,  3,  4,  5,  7,  8,  9,   15,  16,  17,  31,
+                          32, 33, 63, 64, 65, 81, 97, 100, 127, 128, 129, 4097}) {
       for (const int axis : {0, 1}) {
         const Shape shape = axis == 1 ? Shape{3, n} : Shape{n, 3};
         const Array<T> x = uniform_numbers<T>(shape, static_cast<std::uint64_t>(n), -6, 6);
