@@ -2,6 +2,7 @@
 #include "lamina/nn/conv_transpose.hpp"
 #include "lamina/nn/dropout.hpp"
 #include "lamina/nn/embedding.hpp"
+#include "lamina/nn/local_response_norm.hpp"
 #include "lamina/nn/normalization.hpp"
 #include "lamina/nn/pad.hpp"
 #include "lamina/nn/unfold.hpp"
@@ -311,6 +312,17 @@ void define_layers(std::vector<Operation>& table) {
            check(call.attribute("axes") == nullptr, ErrorKind::Unsupported, call.node.operation,
                  "axes of one's own");
            return {result(nn::batch_norm(x, View<T>(), View<T>(), 0.0))};
+         });
+  define(table, "LRN", "local_response_norm", Measure::Element,
+         [](auto t, const Call& call) -> Results {
+           using T = decltype(t);
+           const Index size = call.integer("size", 0);
+           check(size % 2 == 1, ErrorKind::Unsupported, call.node.operation,
+                 "windows of even size begin one channel later than ours");
+           return {result(nn::local_response_norm(call.in<T>(0), size,
+                                                  {.alpha = call.number("alpha", 1e-4),
+                                                   .beta = call.number("beta", 0.75),
+                                                   .k = call.number("bias", 1)}))};
          });
   define(table, "Dropout", "dropout, dropout_mask, apply_dropout_mask", Measure::Element,
          [](auto t, const Call& call) -> Results { return run_dropout<decltype(t)>(call); });

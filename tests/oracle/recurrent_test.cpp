@@ -19,6 +19,12 @@ const io::NamedArrays& oracle() {
   return arrays;
 }
 
+std::string numbered(const char* prefix, std::size_t i) {
+  std::string name = prefix;
+  name += std::to_string(i);
+  return name;
+}
+
 /// One case of the file.
 template <class T>
 class Case {
@@ -57,8 +63,8 @@ class Case {
   void run() const {
     SCOPED_TRACE(name_);
     std::vector<Array<T>> arrays;
-    for (std::size_t i = 0; has("w" + std::to_string(i)); ++i) {
-      arrays.push_back(in("w" + std::to_string(i)));
+    for (std::size_t i = 0; has(numbered("w", i)); ++i) {
+      arrays.push_back(in(numbered("w", i)));
     }
     const std::size_t each = is("no_bias") ? 2 : 4;
     std::vector<nn::RecurrentWeights<T>> weights;
@@ -104,7 +110,7 @@ class Case {
     expect(d.dx, "gx");
     expect(d.dh0, "gh0");
     for (std::size_t i = 0; i < weights.size(); ++i) {
-      const auto key = [&](std::size_t k) { return "gw" + std::to_string(each * i + k); };
+      const auto key = [&](std::size_t k) { return numbered("gw", each * i + k); };
       expect(d.weights[i].dw_ih, key(0));
       expect(d.weights[i].dw_hh, key(1));
       if (each == 4) {
