@@ -24,8 +24,11 @@ if $install; then
   if [[ ! -e build/onnxruntime/libonnxruntime.so.1 ]] && command -v npm >/dev/null; then
     mkdir -p build/onnxruntime/package
     if (cd build/onnxruntime/package && npm install --ignore-scripts --no-audit --no-fund onnxruntime-node >/dev/null); then
-      machine=$(uname -m)
-      cp "$(find build/onnxruntime/package -path "*/linux/${machine/x86_64/x64}/libonnxruntime.so.1" | head -n 1)" build/onnxruntime/
+      case $(uname -m) in
+        x86_64) machine=x64 ;;
+        *) machine=arm64 ;;
+      esac
+      find build/onnxruntime/package -path "*/linux/$machine/libonnxruntime.so.1" -exec cp {} build/onnxruntime/ \;
     else
       echo "compare.sh: npm cannot fetch onnxruntime-node; going on without ONNX Runtime" >&2
     fi
