@@ -44,8 +44,8 @@ using OptimizerState = std::map<std::string, Array<double>>;
 template <class T>
 class Optimizer {
  public:
-  /// Errors: InvalidOperation for options outside their range, an undefined parameter, one that
-  /// requires no gradient, or one that is there already.
+  /// Errors: InvalidOperation for options outside their range, an undefined parameter, the
+  /// result of an operation, or a parameter that is there already.
   Optimizer(std::vector<NamedVar<T>> parameters, const UpdateOptions& options);
   Optimizer(const std::vector<Var<T>>& parameters, const UpdateOptions& options);
 
