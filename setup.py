@@ -34,6 +34,17 @@ class CMakeBuild(build_ext):
                        check=True, env={**os.environ, "DESTDIR": ""})
 
 
+def numpy_requirement():
+    """pybind11 knows NumPy 2 from 2.12 on; an older one would read its data types wrongly."""
+    try:
+        found = subprocess.run(["pkg-config", "--modversion", "pybind11"], check=True, capture_output=True, text=True)
+        knows = tuple(int(part) for part in found.stdout.split(".")[:2]) >= (2, 12)
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        knows = False
+    return "numpy>=1.20" if knows else "numpy>=1.20,<2"
+
+
 version = re.search(r"project\(lamina VERSION ([0-9.]+)", (ROOT / "CMakeLists.txt").read_text())[1]
 # The extension's name says where the package goes; CMake knows what it is made of.
-setup(version=version, packages=[], ext_modules=[Extension("lamina._core", [])], cmdclass={"build_ext": CMakeBuild})
+setup(version=version, install_requires=[numpy_requirement()], packages=[],
+      ext_modules=[Extension("lamina._core", [])], cmdclass={"build_ext": CMakeBuild})

@@ -23,7 +23,7 @@ if $install; then
   # ONNX Runtime comes as a package for Node.js, of which only its shared library is used.
   if [[ ! -e build/onnxruntime/libonnxruntime.so.1 ]] && command -v npm >/dev/null; then
     mkdir -p build/onnxruntime/package
-    if (cd build/onnxruntime/package && npm install --ignore-scripts --no-audit --no-fund onnxruntime-node >/dev/null); then
+    if (cd build/onnxruntime/package && npm install --prefix . --ignore-scripts --no-audit --no-fund onnxruntime-node >/dev/null); then
       case $(uname -m) in
         x86_64) machine=x64 ;;
         *) machine=arm64 ;;
@@ -39,6 +39,10 @@ source scripts/ccache.sh
 cmake --preset release "${launcher[@]}"
 cmake --build --preset release --parallel "$(nproc)" --target compare
 
+# Questions have an answer, but leave no table.
+for option in "${options[@]}"; do
+  case $option in --list | --machine | --help) exec build/release/bench/compare/compare "${options[@]}" ;; esac
+done
 mkdir -p out/compare
 build/release/bench/compare/compare --out out/compare/compare "${options[@]}"
 python3 bench/compare/chart.py out/compare/compare.csv out/compare/compare.svg

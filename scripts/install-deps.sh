@@ -17,7 +17,7 @@ build=(g++ make cmake ninja-build pkg-config libhwy-dev zlib1g-dev libcli11-dev 
 tests=(libgtest-dev librapidcheck-dev clang-format-14 python3 python3-numpy binutils libonnx-testdata)
 bench=(libbenchmark-dev)
 compare=(libdnnl-dev libopenblas0-openmp libblis-openmp-dev libeigen3-dev libtorch-dev npm python3)
-python=(python3 python3-dev python3-numpy pybind11-dev python3-setuptools python3-wheel python3-pip python3-pytest
+python=(python3 python3-dev python3-numpy pybind11-dev python3-setuptools python3-wheel python3-pip python3-venv python3-pytest
   python3-hypothesis python3-scipy python3-torch python3-matplotlib)
 cross=(clang-19 libclang-rt-19-dev g++-aarch64-linux-gnu qemu-user-static)
 

@@ -203,7 +203,7 @@ template <class T>
 /// Normalizes each channel of each sample.
 ///
 /// x, out (N, C, ...), rank 3 or more   gamma, beta (C)   saved.mean, saved.rstd (N, C)
-/// A matrix (rows, F) is normalized by rows, as in the original, without gamma and beta; the saved
+/// A matrix (rows, F) is normalized by rows, as in NumRS2, without gamma and beta; the saved
 /// statistics then are (rows). torch.nn.functional.instance_norm, ONNX InstanceNormalization,
 /// numrs2::nn::instance_norm. Ulyanov, Vedaldi, Lempitsky 2016.
 template <class T>

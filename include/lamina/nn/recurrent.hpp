@@ -174,19 +174,23 @@ struct RecurrentGradients {
 /// A plain recurrent network over sequences: rnn_cell at every step, each layer on the outputs of
 /// the one below.
 ///
-/// x (steps, N, features), with batch_first (N, steps, features), or (steps, features) for one
-/// sequence
-/// weights   those of layer 0, of layer 1 ...; in both directions, forward and reverse of each
-/// layer in turn. From layer 1 on features are directions * hidden h0 (layers * directions, N,
-/// hidden), without N for one sequence; zeros if absent returns y (steps, N, directions * hidden),
-/// ordered as x, and h as h0 trace, if given, receives what rnn_backward needs. float and double;
-/// any strides. In place: no. Error(DimensionMismatch): ranks and extents of x, h0, weights,
-/// biases, lengths. Error (InvalidOperation): no weights, or not a pair for each layer in both
-/// directions; dropout outside [0, 1] or without a generator. Error(IndexOutOfBounds): a length
-/// outside [0, steps]. Gradient: rnn_backward. Numerics: as rnn_cell; what lies beyond a length
-/// never matters, even when NaN; an item of length 0 keeps its initial state. Nothing is allocated
-/// for a step. Without a trace the memory beyond results is a few MiB or that of two results. Same
-/// as torch.nn.RNN (packed sequences: lengths), ONNX RNN (sequence_lens).
+/// - x: (steps, N, features); with batch_first (N, steps, features); for one sequence
+///   (steps, features)
+/// - weights: those of layer 0, of layer 1 ...; in both directions forward and reverse of each
+///   layer in turn. From layer 1 on there are directions * hidden features.
+/// - h0: (layers * directions, N, hidden), without N for one sequence; zeros if absent
+/// - returns: y (steps, N, directions * hidden), its axes in the order of x's; h of h0's shape
+/// - trace: if given, receives what rnn_backward needs
+///
+/// float and double; any strides. In place: no.
+/// Error(DimensionMismatch): ranks and extents of x, h0, weights, biases, lengths.
+/// Error(InvalidOperation): no weights, or not a pair for each layer in both directions; dropout
+/// outside [0, 1] or without a generator. Error(IndexOutOfBounds): a length outside [0, steps].
+/// Gradient: rnn_backward.
+/// Numerics: as rnn_cell; what lies beyond a length never matters, even when NaN; an item of
+/// length 0 keeps its initial state. Nothing is allocated for a step. Without a trace the memory
+/// beyond results is a few MiB or that of two results.
+/// Same as torch.nn.RNN (packed sequences: lengths), ONNX RNN (sequence_lens).
 template <class T>
 [[nodiscard]] RecurrentResult<T> rnn(
     const View<T>& x, const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights,

@@ -63,7 +63,7 @@ template <class T>
 /// (N * L, taps * C). Gradient: col2im. Same as NumRS2 im2col.
 template <class T>
 [[nodiscard]] Array<T> im2col(const View<T>& x, PerAxis<2> kernel, const Unfold2dOptions& options);
-/// The original's parameters; padding the same on both sides of an axis.
+/// NumRS2's parameters; padding the same on both sides of an axis.
 template <class T>
 [[nodiscard]] Array<T> im2col(const View<T>& x, PerAxis<2> kernel, PerAxis<2> stride = 1,
                               PerAxis<2> padding = 0, PerAxis<2> dilation = 1) {
