@@ -236,6 +236,9 @@ void DepthwisePlaneRun(const DepthwisePlane<T>& a) {
   PlaneRun<0>(a);
 }
 
+// Vectors after which the sums go on in double.
+inline constexpr Index kPlaneSumVectors = 1024;
+
 // Sums of kTaps taps over the whole plane.
 template <int kTaps, class T>
 HWY_INLINE void PlaneSums(const DepthwisePlaneSums<T>& s, Index first) {
@@ -249,6 +252,14 @@ HWY_INLINE void PlaneSums(const DepthwisePlaneSums<T>& s, Index first) {
   for (int t = 0; t < kTaps; ++t) {
     acc[t] = hn::Zero(d);
   }
+  const auto settle = [&]() HWY_ATTR {
+    HWY_UNROLL(16)
+    for (int t = 0; t < kTaps; ++t) {
+      s.sums[first + t] += static_cast<double>(hn::GetLane(hn::SumOfLanes(d, acc[t])));
+      acc[t] = hn::Zero(d);
+    }
+  };
+  Index added = 0;
   for (Index h = 0; h < a.rows; ++h) {
     const T* HWY_RESTRICT dy = s.dy + h * s.dy_row_stride;
     const T* HWY_RESTRICT slots = a.copy + h * row_distance;
@@ -258,6 +269,10 @@ HWY_INLINE void PlaneSums(const DepthwisePlaneSums<T>& s, Index first) {
       HWY_UNROLL(16)
       for (int t = 0; t < kTaps; ++t) {
         acc[t] = hn::MulAdd(g, hn::LoadU(d, slots + a.offsets[first + t] + w), acc[t]);
+      }
+      if (++added == kPlaneSumVectors) {
+        settle();
+        added = 0;
       }
     }
     if (w < a.columns) {
@@ -269,10 +284,7 @@ HWY_INLINE void PlaneSums(const DepthwisePlaneSums<T>& s, Index first) {
       }
     }
   }
-  HWY_UNROLL(16)
-  for (int t = 0; t < kTaps; ++t) {
-    s.sums[first + t] += static_cast<double>(hn::GetLane(hn::SumOfLanes(d, acc[t])));
-  }
+  settle();
 }
 
 template <class T>

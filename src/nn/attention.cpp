@@ -141,6 +141,11 @@ void attention_forward(const AttentionProblem<T>& problem, const MutView<T>& out
     return;
   }
   if (problem.dropout == 1) {
+    if (lse != nullptr) {
+      AttentionProblem<T> whole = problem;
+      whole.dropout = 0;
+      attention_forward<T>(whole, out, lse);
+    }
     out.fill(T(0));
     return;
   }
@@ -178,15 +183,18 @@ void scaled_dot_product_attention_into(const View<T>& q, ViewArg<T> k, ViewArg<T
   if (out.size() > 0) {
     detail::check_writable<T>(out, kName, "out");
   }
-  const auto apart = [&](const auto& in, std::string_view name) {
-    check(!in.defined() || overlap(static_cast<const View<T>&>(out), in) == Overlap::None,
-          ErrorKind::InvalidOperation, kName, "out overlaps ", name);
+  const auto apart = [&](const View<T>& result, std::string_view result_name) {
+    const auto from = [&](const auto& in, std::string_view name) {
+      check(!in.defined() || overlap(result, in) == Overlap::None, ErrorKind::InvalidOperation,
+            kName, result_name, " overlaps ", name);
+    };
+    from(q, "q");
+    from(k, "k");
+    from(v, "v");
+    from(options.mask, "mask");
+    from(options.bias, "bias");
   };
-  apart(q, "q");
-  apart(k, "k");
-  apart(v, "v");
-  apart(options.mask, "mask");
-  apart(options.bias, "bias");
+  apart(out, "out");
   T* lse = nullptr;
   if (log_sums.defined()) {
     IndexList shape = problem.score_shape;
@@ -197,6 +205,7 @@ void scaled_dot_product_attention_into(const View<T>& q, ViewArg<T> k, ViewArg<T
     check(overlap(static_cast<const View<T>&>(log_sums), static_cast<const View<T>&>(out)) ==
               Overlap::None,
           ErrorKind::InvalidOperation, kName, "log_sums overlaps out");
+    apart(log_sums, "log_sums");
     lse = log_sums.data();
   }
   detail::attention_forward<T>(problem, out, lse);

@@ -36,7 +36,9 @@ bool try_winograd(const ConvShape& shape, bool gradient, const ConvImage<const T
                   const T* bias, const ConvImage<T>& y, const GemmFinish<T>& finish) {
   const WinogradProblem problem = winograd_problem(shape, gradient);
   if (!winograd_pays(problem)) return false;
-  const bool channels_first = x.strides[2] == 1 && x.strides[1] == problem.in_width;
+  // An input whose elements overlap may look like both.
+  const bool channels_first =
+      x.channel_stride != 1 && x.strides[2] == 1 && x.strides[1] == problem.in_width;
   const bool channels_last = x.channel_stride == 1 && x.strides[2] == problem.in_channels;
   return (channels_first || channels_last) && winograd_convolution(problem, x, w, bias, y, finish);
 }

@@ -4,6 +4,7 @@
 #include "nn/conv_parts.hpp"
 #include "nn/conv_planes.hpp"
 #include "nn/depthwise.hpp"
+#include "nn/depthwise_parts.hpp"
 #include "nn/winograd.hpp"
 
 namespace lamina::nn::detail {
@@ -152,8 +153,7 @@ Index conv_weight_gradient_bytes(const ConvShape& shape, bool channels_last, int
   const Index rows = shape.in_group() * shape.taps();
   const Index size = shape.out_group() * rows;
   if (is_depthwise(shape)) {
-    // Partial sums of 32 lines each.
-    const Index chunks = shape.images * shape.out[0] * shape.out[1] / 32 + 1;
+    const Index chunks = LastSums(shape).chunks();
     return depthwise_bytes<T>(shape, channels_last, threads) +
            (channels_last ? bytes<T>(chunks * shape.in_channels * shape.taps()) : 0);
   }

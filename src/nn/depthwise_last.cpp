@@ -69,9 +69,6 @@ Index line_grain(const ConvShape& shape, Index positions) {
   return std::max<Index>(1, kGrainWork / std::max<Index>(1, work));
 }
 
-// Lines of a partial sum of the weight gradient.
-constexpr Index kSumLines = 32;
-
 }  // namespace
 
 /// Channels last, one kernel a channel: whole lines, channels in the lanes.
@@ -153,21 +150,27 @@ void weight_gradient_last(const ConvShape& shape, const ConvImage<const T>& dy,
   const LastTaps<T> all = forward_taps(axes, shape);
   const Index channels = shape.in_channels;
   const Index size = shape.taps() * channels;
-  const Index lines = shape.images * shape.out[0] * shape.out[1];
-  const Index chunks = ceil_div(lines, kSumLines);
+  const LastSums cut(shape);
+  const Index chunks = cut.chunks();
   Buffer<T> partial(chunks * size);
-  parallel_for(lines, kSumLines, [&](Index begin, Index end) {
+  parallel_for(cut.pieces, cut.together, [&](Index begin, Index end) {
     std::vector<kernels::DepthwiseLastTap<T>> taps;
     std::vector<Index> which;
     std::vector<T*> sums;
-    for (Index chunk = begin / kSumLines; chunk * kSumLines < end; ++chunk) {
+    for (Index chunk = begin / cut.together; chunk * cut.together < end; ++chunk) {
       T* const own = partial.data() + chunk * size;
       std::fill_n(own, size, T(0));
-      for (Index i = chunk * kSumLines; i < std::min(end, (chunk + 1) * kSumLines); ++i) {
-        const Index h = i % shape.out[1];
-        const Index d = i / shape.out[1] % shape.out[0];
-        const Index image = i / (shape.out[1] * shape.out[0]);
+      for (Index i = chunk * cut.together; i < std::min(end, (chunk + 1) * cut.together); ++i) {
+        const Index first = i % cut.parts * cut.width;
+        const Index line = i / cut.parts;
+        const Index h = line % shape.out[1];
+        const Index d = line / shape.out[1] % shape.out[0];
+        const Index image = line / (shape.out[1] * shape.out[0]);
         all.collect(x, x.data + image * x.image_stride, d, h, nullptr, channels, taps, which);
+        for (kernels::DepthwiseLastTap<T>& tap : taps) {
+          tap.begin = std::max(tap.begin, first);
+          tap.end = std::min(tap.end, first + cut.width);
+        }
         sums.clear();
         for (const Index tap : which) sums.push_back(own + tap * channels);
         kernels::depthwise_last_sums(kernels::DepthwiseLastSums<T>{

@@ -51,6 +51,19 @@ struct Axes {
   return shape.in[0] == 1 && shape.out[0] == 1 && shape.kernel[0] == 1 && shape.padding[0] == 0;
 }
 
+/// How the weight gradient with channels last is summed up: so many pieces of a line make a partial
+/// sum in T, short enough to keep its digits; the partial sums are added in double.
+struct LastSums {
+  Index width, parts;      ///< positions of a piece, pieces of a line
+  Index pieces, together;  ///< in all, and of a partial sum
+  explicit LastSums(const ConvShape& shape)
+      : width(std::clamp<Index>(shape.out[2], 1, 1024)),
+        parts(ceil_div(shape.out[2], width)),
+        pieces(shape.images * shape.out[0] * shape.out[1] * parts),
+        together(std::clamp<Index>(4096 / width, 1, 32)) {}
+  [[nodiscard]] Index chunks() const { return ceil_div(pieces, together); }
+};
+
 /// Channels first, images: whole planes (depthwise_planes.cpp).
 template <class T>
 void forward_planes(const ConvShape& shape, const ConvImage<const T>& x, const T* w, const T* bias,

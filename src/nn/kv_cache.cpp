@@ -38,6 +38,10 @@ void KvCache<T>::append(const View<T>& k, ViewArg<T> v) {
       check(x.rank() == all.rank() && with_positions(x.shape(), capacity_) == all.shape(),
             ErrorKind::DimensionMismatch, kName, name, " has shape ", x.shape(),
             ", the cache holds ", with_positions(all.shape(), size_));
+      for (const Array<T>* own : {&keys_, &values_}) {
+        check(overlap(x, static_cast<const View<T>&>(*own)) == Overlap::None,
+              ErrorKind::InvalidOperation, kName, name, " looks into the cache");
+      }
     };
     same(k, keys_, "k");
     same(v, values_, "v");
@@ -85,13 +89,14 @@ void KvCache<T>::reserve(Index positions) {
     return;
   }
   if (shaped_) {
-    const auto grow = [&](Array<T>& all) {
+    const auto grown = [&](const Array<T>& all) {
       Array<T> larger = Array<T>::empty(with_positions(all.shape(), positions));
       larger.slice(larger.rank() - 2, Range{0, size_}).assign(part(all));
-      all = std::move(larger);
+      return larger;
     };
-    grow(keys_);
-    grow(values_);
+    Array<T> keys = grown(keys_);  // both before either is replaced, should there be no memory
+    values_ = grown(values_);
+    keys_ = std::move(keys);
   }
   capacity_ = positions;
 }
@@ -105,7 +110,7 @@ void KvCache<T>::truncate(Index positions) {
 
 template <class T>
 Array<T> KvCache<T>::attend(const View<T>& q, AttentionOptions<T> options) const {
-  check(shaped_, ErrorKind::InvalidOperation, kName, "attention to an empty cache");
+  check(size_ > 0, ErrorKind::InvalidOperation, kName, "attention to an empty cache");
   if (options.causal && q.defined() && q.rank() >= 2) {
     check(q.extent(-2) <= size_, ErrorKind::InvalidOperation, kName, "the ", q.extent(-2),
           " queries are more than the ", size_, " positions");

@@ -65,6 +65,21 @@ TYPED_TEST(AttentionTraining, DropoutDrawsTheMaskOfTheScores) {
   });
 }
 
+TYPED_TEST(AttentionTraining, LogSumsDoNotDependOnDropout) {
+  using T = TypeParam;
+  const Array<T> q = values<T>({4, 3}, 1);
+  Array<T> out(q.shape());
+  Array<T> expected(Shape{4});
+  scaled_dot_product_attention_into(q, q, q, out, {}, expected);
+  Generator generator(3);
+  for (const double dropout : {0.5, 1.0}) {
+    Array<T> got = Array<T>::full({4}, T(-123));
+    scaled_dot_product_attention_into(q, q, q, out, {.dropout = dropout, .generator = &generator},
+                                      got);
+    EXPECT_EQ(got, expected) << dropout;
+  }
+}
+
 TYPED_TEST(AttentionTraining, DropoutOfAllAndOfNothing) {
   using T = TypeParam;
   const Array<T> q = values<T>({4, 3}, 1);
@@ -279,6 +294,10 @@ TEST(AttentionTrainingErrors, ByMessage) {
                "scaled_dot_product_attention: log_sums has shape (2, 3) and strides (3, 1), "
                "expected (2, 4) without gaps",
                [&] { scaled_dot_product_attention_into(q, q, q, out, {}, log_sums); });
+  Array<double> keys = values<double>({2, 4, 3}, 2);
+  const MutView<double> inside(keys.data(), Shape{2, 4});
+  expect_error(ErrorKind::InvalidOperation, "scaled_dot_product_attention: log_sums overlaps k",
+               [&] { scaled_dot_product_attention_into(q, keys, q, out, {}, inside); });
   expect_error(ErrorKind::DimensionMismatch,
                "scaled_dot_product_attention_backward: forward has shapes (2, 4, 3) and (2, 3), "
                "expected (2, 4, 3) and (2, 4)",

@@ -495,5 +495,23 @@ TEST(ConvErrors, NameWhatIsWrong) {
             "conv2d: out overlaps an input");
 }
 
+// Sums of a million equal numbers: one after the other in float they would lose three digits.
+TEST(Conv, DepthwiseWeightGradientOfLongLines) {
+  constexpr Index kLength = Index{1} << 20;
+  const double expected = double{0.1F} * double{0.3F} * (kLength - 2);
+  for (const DataFormat format : {DataFormat::NCHW, DataFormat::NHWC}) {
+    const bool first = format == DataFormat::NCHW;
+    const auto shape = [&](Index length) {
+      return first ? Shape{1, 2, length} : Shape{1, length, 2};
+    };
+    const Array<float> dw = nn::conv1d_backward_weight(Array<float>::full(shape(kLength - 2), 0.3F),
+                                                       Array<float>::full(shape(kLength), 0.1F),
+                                                       {2, 1, 3}, {.groups = 2, .format = format});
+    for (const float value : dw) {
+      EXPECT_NEAR(value, expected, 1e-4 * expected) << to_string(format);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace lamina

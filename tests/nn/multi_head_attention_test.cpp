@@ -238,6 +238,15 @@ TEST(KvCacheErrors, ByMessage) {
   expect_error(dimensions, "KvCache: k has shape (1, 3, 4), the cache holds (2, 3, 4)", [&] {
     cache.append(x.slice(0, Range{0, 1}), x.slice(0, Range{0, 1}));
   });
+  expect_error(ErrorKind::InvalidOperation, "KvCache: k looks into the cache",
+               [&] { cache.append(cache.keys(), cache.values()); });
+  expect_error(ErrorKind::InvalidOperation, "KvCache: v looks into the cache",
+               [&] { cache.append(x, cache.values()); });
+  expect_error(ErrorKind::InvalidOperation, "KvCache: attention to an empty cache", [&] {
+    KvCache<float> emptied = cache;
+    emptied.clear();
+    (void)emptied.attend(x);
+  });
   expect_error(ErrorKind::InvalidOperation, "KvCache: cannot be cut to 4 positions, it holds 3",
                [&] { cache.truncate(4); });
   expect_error(ErrorKind::InvalidOperation, "KvCache: capacity must not be negative, got -1",

@@ -187,6 +187,20 @@ TEST(Winograd, WhatIsNotFiniteReachesItsWindowsAndNoOthers) {
   }
 }
 
+TEST(Winograd, OverlappingViewThatLooksLikeBothFormats) {
+  Generator generator(8);
+  const Array<float> w = random_normal<float>({64, 64, 3, 3}, generator);
+  // Channel c, line h, column w is element c + 24 h + w.
+  const Array<float> sequence = random_normal<float>({24 * 24 + 63}, generator);
+  const View<float> x(sequence.data(), Shape{1, 64, 24, 24}, Strides{0, 1, 24, 1});
+  const Array<float> direct = nn::conv2d(x, w, {.padding = 1, .algorithm = ConvAlgorithm::Direct});
+  const Array<float> y = nn::conv2d(x, w, {.padding = 1});
+  const double most = largest(direct);
+  for (Index i = 0; i < y.size(); ++i) {
+    ASSERT_NEAR(y.data()[i], direct.data()[i], 1e-4 * most);
+  }
+}
+
 TEST(Winograd, EmptyBatchesAndViews) {
   Generator generator(7);
   const Array<float> w = random_normal<float>({64, 64, 3, 3}, generator);

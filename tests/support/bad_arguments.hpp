@@ -113,9 +113,9 @@ class BadArguments {
     } catch (const std::exception& error) {
       ADD_FAILURE() << what << ": no lamina::Error but " << error.what();
     }
-    EXPECT_EQ(std::memcmp(before.data(), memory.data(),
-                          static_cast<std::size_t>(memory.size()) * sizeof(float)),
-              0)
+    EXPECT_TRUE(memory.size() == 0 ||
+                std::memcmp(before.data(), memory.data(),
+                            static_cast<std::size_t>(memory.size()) * sizeof(float)) == 0)
         << what << ": something was written";
   }
 

@@ -35,9 +35,9 @@ void expect_same_on_any_number_of_threads(F&& operation) {
     set_num_threads(threads);
     const auto got = operation();
     ASSERT_EQ(got.shape(), expected.shape());
-    EXPECT_EQ(std::memcmp(got.data(), expected.data(),
-                          static_cast<std::size_t>(got.size()) * sizeof(*got.data())),
-              0)
+    EXPECT_TRUE(got.size() == 0 ||
+                std::memcmp(got.data(), expected.data(),
+                            static_cast<std::size_t>(got.size()) * sizeof(*got.data())) == 0)
         << threads << " threads";
   }
   set_num_threads(before);

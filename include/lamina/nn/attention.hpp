@@ -34,8 +34,9 @@ struct AttentionOptions {
   /// (training). dropout_mask of the shape (..., H, Lq, Lk) is the mask that is drawn; it is not
   /// stored.
   double dropout = 0;
-  /// Needed if dropout > 0; the forward call takes a word for each weight. A backward call gets a
-  /// copy of the generator as it was before the forward call, and takes none.
+  /// Needed if dropout > 0; the forward call takes a word for each weight, none at
+  /// 1. A backward call gets a copy of the generator as it was before the forward call, and takes
+  /// none.
   Generator* generator = nullptr;
 };
 

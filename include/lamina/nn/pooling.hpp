@@ -342,7 +342,7 @@ template <class T>
 // ---------------------------------------------------------------- p-norm
 
 /// The p-norm of each window, (sum of |x|^p)^(1/p). Error(InvalidOperation) also unless p is
-/// positive and finite. Gradient: lp_pool2d_backward. Numerics: as avg_pool2d; |x|^p must not
+/// finite and at least 1. Gradient: lp_pool2d_backward. Numerics: as avg_pool2d; |x|^p must not
 /// overflow. As torch.nn.functional.lp_pool2d for even p (for odd p that sums x^p with its sign,
 /// and with ceil_mode it enlarges the windows at the edge), ONNX LpPool.
 template <class T>
