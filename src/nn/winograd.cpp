@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 
 #include "kernels/winograd.hpp"
 #include "lamina/core/parallel.hpp"
@@ -22,18 +23,23 @@ constexpr Index kManyTiles = 112;
 constexpr Index kManyChannels = 128;
 // Least channels, and tiles of all images: transforming the weights must pay.
 constexpr Index kLeastChannels = 64;
-constexpr Index kLeastTiles = 24;
+constexpr Index kLeastTiles = 12;
 // Elements and weights above this might overflow in a transform.
 constexpr double kLargest = 1e14;
+// Elements that a thread looks through at once.
+constexpr Index kCheckGrain = Index{1} << 16;
 // Elements between the matrices of two points: without them the 36 would share a set of the L1.
 constexpr Index kSpread = 16;
-// Blocks from which on each is one thread's.
-constexpr Index kManyBlocks = 2;
+// Blocks from which on each is one thread's. Fewer are cut: by rows of tiles, points, and rows
+// again.
+constexpr Index kManyBlocks = 4;
+// Rows of tiles of a block that a thread transforms together: neighbors share two lines of six.
+constexpr Index kRowsTogether = 2;
 
 struct Tiling {
   Index rows, columns;  ///< tiles of an image
   Index all_rows;       ///< rows of tiles of all images
-  Index block_rows;     ///< rows of tiles in a block
+  Index blocks;         ///< of nearly equal numbers of rows of tiles
 
   explicit Tiling(const WinogradProblem& p)
       : rows(ceil_div(p.out_height, kWinogradTile)),
@@ -41,12 +47,12 @@ struct Tiling {
         all_rows(p.images * rows) {
     const Index wanted =
         std::min(p.in_channels, p.out_channels) >= kManyChannels ? kManyTiles : kTiles;
-    block_rows = std::clamp<Index>(wanted / columns, 1, all_rows);
-    // Blocks of equal size.
-    block_rows = ceil_div(all_rows, ceil_div(all_rows, block_rows));
+    blocks = ceil_div(all_rows, std::clamp<Index>(wanted / columns, 1, all_rows));
+    // An even number, as one odd block more would leave half of two threads idle.
+    if (blocks > 1 && blocks < all_rows) blocks += blocks % 2;
   }
-  [[nodiscard]] Index blocks() const { return ceil_div(all_rows, block_rows); }
-  [[nodiscard]] Index block_tiles() const { return block_rows * columns; }
+  [[nodiscard]] Index block_begin(Index block) const { return all_rows * block / blocks; }
+  [[nodiscard]] Index block_tiles() const { return ceil_div(all_rows, blocks) * columns; }
   /// Columns of the input that a row of tiles sees.
   [[nodiscard]] Index input_columns() const { return kWinogradTile * columns + 2; }
 };
@@ -60,23 +66,34 @@ struct Workspace {
         products(tiling.block_tiles() * p.out_channels + kSpread),
         input_row(tiling.input_columns() * p.in_channels),
         output_row(kWinogradTile * tiling.columns * p.out_channels) {}
-  [[nodiscard]] Index size() const {
-    return kWinogradPoints * (transformed + products) + 6 * input_row + kWinogradTile * output_row;
-  }
+  [[nodiscard]] Index matrices() const { return kWinogradPoints * (transformed + products); }
+  /// Lines of the image around a row of tiles, in or out: for each thread.
+  [[nodiscard]] Index lines() const { return std::max(6 * input_row, kWinogradTile * output_row); }
 };
+
+/// True if all n elements of each of `lines` lines, `distance` apart, may be transformed.
+template <class T>
+bool within(const T* x, Index lines, Index distance, Index n) {
+  std::atomic<bool> all{true};
+  parallel_for(lines, std::max<Index>(1, kCheckGrain / std::max<Index>(1, n)),
+               [&](Index begin, Index end) {
+                 for (Index i = begin; i < end && all.load(std::memory_order_relaxed); ++i) {
+                   if (!kernels::all_within(x + i * distance, n, static_cast<T>(kLargest))) {
+                     all.store(false, std::memory_order_relaxed);
+                   }
+                 }
+               });
+  return all;
+}
 
 template <class T>
 bool finite(const WinogradProblem& p, const ConvImage<const T>& x) {
   const bool last = x.channel_stride == 1;
+  const Index lines = last ? p.in_height : p.in_channels;
+  const Index distance = last ? x.strides[1] : x.channel_stride;
+  const Index length = p.in_width * (last ? p.in_channels : p.in_height);
   for (Index n = 0; n < p.images; ++n) {
-    const T* image = x.data + n * x.image_stride;
-    const Index lines = last ? p.in_height : p.in_channels;
-    const Index distance = last ? x.strides[1] : x.channel_stride;
-    const Index length = p.in_width * (last ? p.in_channels : p.in_height);
-    for (Index i = 0; i < lines; ++i) {
-      if (!kernels::all_within(image + i * distance, length, static_cast<T>(kLargest)))
-        return false;
-    }
+    if (!within(x.data + n * x.image_stride, lines, distance, length)) return false;
   }
   return true;
 }
@@ -125,35 +142,52 @@ class Convolution {
       : p_(problem), x_(x), weights_(weights), bias_(bias), y_(y), finish_(finish), tiling_(p_) {}
 
   void run() {
-    if (tiling_.blocks() >= kManyBlocks) {
-      parallel_for(tiling_.blocks(), 1, [&](Index begin, Index end) {
+    if (tiling_.blocks >= kManyBlocks) {
+      parallel_for(tiling_.blocks, 1, [&](Index begin, Index end) {
         for (Index block = begin; block < end; ++block) run_block(block);
       });
     } else {
-      for (Index block = 0; block < tiling_.blocks(); ++block) run_block(block);
+      for (Index block = 0; block < tiling_.blocks; ++block) run_block(block);
     }
   }
 
  private:
   void run_block(Index block) const {
-    const Index first = block * tiling_.block_rows;
-    const Index rows = std::min(tiling_.block_rows, tiling_.all_rows - first);
+    const Index first = tiling_.block_begin(block);
+    const Index rows = tiling_.block_begin(block + 1) - first;
     const Index tiles = rows * tiling_.columns;
     const Workspace size(p_, tiling_);
-    Buffer<T> workspace(size.size());
+    Buffer<T> workspace(size.matrices());
     T* const transformed = workspace.data();
     T* const products = transformed + kWinogradPoints * size.transformed;
-    T* const input_rows = products + kWinogradPoints * size.products;
-    T* const output_rows = input_rows + 6 * size.input_row;
+    parallel_for(rows, kRowsTogether, [&](Index begin, Index end) {
+      transform_rows(first, begin, end, size, transformed);
+    });
+    parallel_for(kWinogradPoints, 1, [&](Index begin, Index end) {
+      for (Index k = begin; k < end; ++k) {
+        const MatrixRef<T> a{transformed + k * size.transformed, tiles, p_.in_channels,
+                             p_.in_channels, 1};
+        const MatrixRef<T> b{weights_ + k * weights_size(p_), p_.in_channels, p_.out_channels,
+                             p_.out_channels, 1};
+        gemm<T>(a, b, products + k * size.products, p_.out_channels, 1);
+      }
+    });
+    parallel_for(rows, kRowsTogether,
+                 [&](Index begin, Index end) { write_rows(first, begin, end, size, products); });
+  }
 
+  /// Rows [begin, end) of tiles, counted from row `first` of all images.
+  void transform_rows(Index first, Index begin, Index end, const Workspace& size,
+                      T* transformed) const {
+    Buffer<T> room(6 * size.input_row);
     std::array<T*, 6> lines{};
     for (std::size_t i = 0; i < 6; ++i) {
-      lines[i] = input_rows + static_cast<Index>(i) * size.input_row;
+      lines[i] = room.data() + static_cast<Index>(i) * size.input_row;
     }
-    for (Index r = 0; r < rows; ++r) {
+    for (Index r = begin; r < end; ++r) {
       const Index tile_row = (first + r) % tiling_.rows;
       // Two lines are those of the row of tiles above.
-      const bool follows = r > 0 && tile_row > 0;
+      const bool follows = r > begin && tile_row > 0;
       if (follows) std::rotate(lines.begin(), lines.begin() + 4, lines.end());
       for (std::size_t i = follows ? 2 : 0; i < 6; ++i) {
         read_line((first + r) / tiling_.rows,
@@ -167,16 +201,12 @@ class Convolution {
       input.out_stride = size.transformed;
       kernels::winograd_input(input);
     }
-    parallel_for(kWinogradPoints, 1, [&](Index begin, Index end) {
-      for (Index k = begin; k < end; ++k) {
-        const MatrixRef<T> a{transformed + k * size.transformed, tiles, p_.in_channels,
-                             p_.in_channels, 1};
-        const MatrixRef<T> b{weights_ + k * weights_size(p_), p_.in_channels, p_.out_channels,
-                             p_.out_channels, 1};
-        gemm<T>(a, b, products + k * size.products, p_.out_channels, 1);
-      }
-    });
-    for (Index r = 0; r < rows; ++r) {
+  }
+
+  void write_rows(Index first, Index begin, Index end, const Workspace& size,
+                  const T* products) const {
+    Buffer<T> lines(kWinogradTile * size.output_row);
+    for (Index r = begin; r < end; ++r) {
       kernels::WinogradOutput<T> output;
       output.products = products + r * tiling_.columns * p_.out_channels;
       output.stride = size.products;
@@ -184,12 +214,12 @@ class Convolution {
       output.channels = p_.out_channels;
       output.bias = bias_;
       for (std::size_t i = 0; i < 4; ++i) {
-        output.rows[i] = output_rows + static_cast<Index>(i) * size.output_row;
+        output.rows[i] = lines.data() + static_cast<Index>(i) * size.output_row;
       }
       kernels::winograd_output(output);
       const Index top = (first + r) % tiling_.rows * kWinogradTile;
       for (Index i = 0; i < std::min(kWinogradTile, p_.out_height - top); ++i) {
-        write_line((first + r) / tiling_.rows, top + i, output_rows + i * size.output_row);
+        write_line((first + r) / tiling_.rows, top + i, lines.data() + i * size.output_row);
       }
     }
   }
@@ -275,8 +305,9 @@ bool winograd_pays(const WinogradProblem& p) {
 template <class T>
 Index winograd_bytes(const WinogradProblem& p, Index threads) {
   const Tiling tiling(p);
-  const Index at_once = tiling.blocks() >= kManyBlocks ? std::min(threads, tiling.blocks()) : 1;
-  return (kWinogradPoints * weights_size(p) + at_once * Workspace(p, tiling).size()) *
+  const Index at_once = tiling.blocks >= kManyBlocks ? std::min(threads, tiling.blocks) : 1;
+  const Workspace size(p, tiling);
+  return (kWinogradPoints * weights_size(p) + at_once * size.matrices() + threads * size.lines()) *
          static_cast<Index>(sizeof(T));
 }
 
@@ -285,8 +316,7 @@ bool winograd_convolution(const WinogradProblem& problem, const ConvImage<const 
                           const T* weights, const T* bias, const ConvImage<T>& y,
                           const GemmFinish<T>& finish) {
   if (!finite(problem, x) ||
-      !kernels::all_within(weights, problem.in_channels * problem.out_channels * 9,
-                           static_cast<T>(kLargest))) {
+      !within(weights, problem.in_channels, problem.out_channels * 9, problem.out_channels * 9)) {
     return false;
   }
   const Buffer<T> transformed = transform_weights(problem, weights);
