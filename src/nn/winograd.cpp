@@ -30,6 +30,11 @@ constexpr double kLargest = 1e14;
 constexpr Index kCheckGrain = Index{1} << 16;
 // Elements between the matrices of two points: without them the 36 would share a set of the L1.
 constexpr Index kSpread = 16;
+// The transformed weights come in units of so many channels of the input, for one panel of the
+// output: a unit stays in the L2 beside the tiles.
+constexpr Index kDepth = 64;
+template <class T>
+constexpr Index kPanel = 128 / static_cast<Index>(sizeof(T));
 // Blocks from which on each is one thread's. Fewer are cut: by rows of tiles, points, and rows
 // again.
 constexpr Index kManyBlocks = 4;
@@ -98,50 +103,69 @@ bool finite(const WinogradProblem& p, const ConvImage<const T>& x) {
   return true;
 }
 
-/// From the transformed weights of one point to those of the next.
-Index weights_size(const WinogradProblem& p) {
-  return p.in_channels * p.out_channels + kSpread;
-}
-
-/// The transformed weights: kWinogradPoints matrices (in_channels, out_channels).
+/// The weights as they are multiplied: in units, each of which has for each point a matrix of
+/// `depth` channels of the input by `width` channels of the output.
 template <class T>
-Buffer<T> transform_weights(const WinogradProblem& p, const T* weights) {
-  const Index size = weights_size(p);
-  Buffer<T> transformed(kWinogradPoints * size);
-  const Index grain = std::max<Index>(1, 4096 / p.out_channels);
-  parallel_for(p.in_channels, grain, [&](Index begin, Index end) {
-    Buffer<T> taps((end - begin) * 9 * p.out_channels);
-    if (!p.gradient) {
-      // (out, in, 9) to (in, 9, out).
-      kernels::transpose_lines(weights + begin * 9, p.in_channels * 9, p.out_channels,
-                               (end - begin) * 9, taps.data(), p.out_channels);
-    } else {
-      // (in, out, 9) to (in, 9, out).
-      for (Index c = begin; c < end; ++c) {
-        T* const to = taps.data() + (c - begin) * 9 * p.out_channels;
-        const T* const from = weights + c * p.out_channels * 9;
-        for (Index o = 0; o < p.out_channels; ++o) {
-          for (Index t = 0; t < 9; ++t) to[t * p.out_channels + o] = from[o * 9 + t];
-        }
+class Units {
+ public:
+  Units(const WinogradProblem& problem, const T* weights) : p_(problem), weights_(weights) {}
+
+  [[nodiscard]] Index panels() const { return ceil_div(p_.out_channels, kPanel<T>); }
+  [[nodiscard]] Index stretches() const { return ceil_div(p_.in_channels, kDepth); }
+  [[nodiscard]] Index width(Index panel) const {
+    return std::min(kPanel<T>, p_.out_channels - panel * kPanel<T>);
+  }
+  [[nodiscard]] Index depth(Index stretch) const {
+    return std::min(kDepth, p_.in_channels - stretch * kDepth);
+  }
+  /// Elements of a unit, and from the matrix of one point to the next.
+  [[nodiscard]] static constexpr Index size() { return kWinogradPoints * pitch(); }
+  [[nodiscard]] static constexpr Index pitch() { return kDepth * kPanel<T> + kSpread; }
+  /// Elements that transform() needs.
+  [[nodiscard]] static constexpr Index room() { return 9 * kDepth * kPanel<T>; }
+
+  void transform(Index panel, Index stretch, T* room, T* unit) const {
+    const Index first = panel * kPanel<T>;
+    const Index columns = width(panel);
+    const Index channel = stretch * kDepth;
+    const Index rows = depth(stretch);
+    // (out, in, 9), or (in, out, 9), to (in, 9, out).
+    if (!p_.gradient) {
+      kernels::transpose_lines(weights_ + (first * p_.in_channels + channel) * 9,
+                               p_.in_channels * 9, columns, rows * 9, room, columns);
+    }
+    for (Index c = 0; c < rows; ++c) {
+      T* const taps = room + c * 9 * columns;
+      if (p_.gradient) {
+        kernels::transpose_lines(weights_ + ((channel + c) * p_.out_channels + first) * 9, 9,
+                                 columns, 9, taps, columns);
       }
+      kernels::winograd_weights(
+          kernels::WinogradWeights<T>{taps, columns, p_.gradient, unit + c * columns, pitch()});
     }
-    for (Index c = begin; c < end; ++c) {
-      kernels::winograd_weights(kernels::WinogradWeights<T>{
-          taps.data() + (c - begin) * 9 * p.out_channels, p.out_channels, p.gradient,
-          transformed.data() + c * p.out_channels, size});
-    }
-  });
-  return transformed;
-}
+  }
+
+ private:
+  const WinogradProblem& p_;
+  const T* weights_;
+};
 
 template <class T>
 class Convolution {
  public:
   Convolution(const WinogradProblem& problem, const ConvImage<const T>& x, const T* weights,
               const T* bias, const ConvImage<T>& y, const GemmFinish<T>& finish)
-      : p_(problem), x_(x), weights_(weights), bias_(bias), y_(y), finish_(finish), tiling_(p_) {}
+      : p_(problem),
+        x_(x),
+        units_(p_, weights),
+        bias_(bias),
+        y_(y),
+        finish_(finish),
+        tiling_(p_),
+        size_(p_, tiling_) {}
 
   void run() {
+    if (tiling_.blocks > 1) transform_weights();
     if (tiling_.blocks >= kManyBlocks) {
       parallel_for(tiling_.blocks, 1, [&](Index begin, Index end) {
         for (Index block = begin; block < end; ++block) run_block(block);
@@ -152,37 +176,73 @@ class Convolution {
   }
 
  private:
+  void transform_weights() {
+    all_ = Buffer<T>(units_.panels() * units_.stretches() * units_.size());
+    parallel_for(units_.panels() * units_.stretches(), 1, [&](Index begin, Index end) {
+      Buffer<T> room(units_.room());
+      for (Index i = begin; i < end; ++i) {
+        units_.transform(i / units_.stretches(), i % units_.stretches(), room.data(),
+                         all_.data() + i * units_.size());
+      }
+    });
+  }
+
   void run_block(Index block) const {
     const Index first = tiling_.block_begin(block);
     const Index rows = tiling_.block_begin(block + 1) - first;
-    const Index tiles = rows * tiling_.columns;
-    const Workspace size(p_, tiling_);
-    Buffer<T> workspace(size.matrices());
+    Buffer<T> workspace(size_.matrices());
     T* const transformed = workspace.data();
-    T* const products = transformed + kWinogradPoints * size.transformed;
-    parallel_for(rows, kRowsTogether, [&](Index begin, Index end) {
-      transform_rows(first, begin, end, size, transformed);
-    });
-    parallel_for(kWinogradPoints, 1, [&](Index begin, Index end) {
-      for (Index k = begin; k < end; ++k) {
-        const MatrixRef<T> a{transformed + k * size.transformed, tiles, p_.in_channels,
-                             p_.in_channels, 1};
-        const MatrixRef<T> b{weights_ + k * weights_size(p_), p_.in_channels, p_.out_channels,
-                             p_.out_channels, 1};
-        gemm<T>(a, b, products + k * size.products, p_.out_channels, 1);
-      }
-    });
+    T* const products = transformed + kWinogradPoints * size_.transformed;
     parallel_for(rows, kRowsTogether,
-                 [&](Index begin, Index end) { write_rows(first, begin, end, size, products); });
+                 [&](Index begin, Index end) { transform_rows(first, begin, end, transformed); });
+    const Index tiles = rows * tiling_.columns;
+    if (all_.size() > 0) {
+      parallel_for(kWinogradPoints, 1, [&](Index begin, Index end) {
+        for (Index point = begin; point < end; ++point) {
+          for (Index i = 0; i < units_.panels() * units_.stretches(); ++i) {
+            multiply(point, tiles, i / units_.stretches(), i % units_.stretches(), transformed,
+                     all_.data() + i * units_.size(), products);
+          }
+        }
+      });
+    } else {
+      // The transformed weights are used once and never leave the L2.
+      parallel_for(units_.panels(), 1, [&](Index begin, Index end) {
+        Buffer<T> room(units_.room() + units_.size());
+        T* const unit = room.data() + units_.room();
+        for (Index panel = begin; panel < end; ++panel) {
+          for (Index stretch = 0; stretch < units_.stretches(); ++stretch) {
+            units_.transform(panel, stretch, room.data(), unit);
+            for (Index point = 0; point < kWinogradPoints; ++point) {
+              multiply(point, tiles, panel, stretch, transformed, unit, products);
+            }
+          }
+        }
+      });
+    }
+    parallel_for(rows, kRowsTogether,
+                 [&](Index begin, Index end) { write_rows(first, begin, end, products); });
+  }
+
+  void multiply(Index point, Index tiles, Index panel, Index stretch, const T* transformed,
+                const T* unit, T* products) const {
+    const Index depth = units_.depth(stretch);
+    const Index width = units_.width(panel);
+    const MatrixRef<T> a{transformed + point * size_.transformed + stretch * kDepth, tiles, depth,
+                         p_.in_channels, 1};
+    const MatrixRef<T> b{unit + point * units_.pitch(), depth, width, width, 1};
+    GemmOptions<T> options;
+    options.beta = stretch == 0 ? T(0) : T(1);
+    gemm<T>(a, b, products + point * size_.products + panel * kPanel<T>, p_.out_channels, 1,
+            options);
   }
 
   /// Rows [begin, end) of tiles, counted from row `first` of all images.
-  void transform_rows(Index first, Index begin, Index end, const Workspace& size,
-                      T* transformed) const {
-    Buffer<T> room(6 * size.input_row);
+  void transform_rows(Index first, Index begin, Index end, T* transformed) const {
+    Buffer<T> room(6 * size_.input_row);
     std::array<T*, 6> lines{};
     for (std::size_t i = 0; i < 6; ++i) {
-      lines[i] = room.data() + static_cast<Index>(i) * size.input_row;
+      lines[i] = room.data() + static_cast<Index>(i) * size_.input_row;
     }
     for (Index r = begin; r < end; ++r) {
       const Index tile_row = (first + r) % tiling_.rows;
@@ -198,28 +258,27 @@ class Convolution {
       input.tiles = tiling_.columns;
       input.channels = p_.in_channels;
       input.out = transformed + r * tiling_.columns * p_.in_channels;
-      input.out_stride = size.transformed;
+      input.out_stride = size_.transformed;
       kernels::winograd_input(input);
     }
   }
 
-  void write_rows(Index first, Index begin, Index end, const Workspace& size,
-                  const T* products) const {
-    Buffer<T> lines(kWinogradTile * size.output_row);
+  void write_rows(Index first, Index begin, Index end, const T* products) const {
+    Buffer<T> lines(kWinogradTile * size_.output_row);
     for (Index r = begin; r < end; ++r) {
       kernels::WinogradOutput<T> output;
       output.products = products + r * tiling_.columns * p_.out_channels;
-      output.stride = size.products;
+      output.stride = size_.products;
       output.tiles = tiling_.columns;
       output.channels = p_.out_channels;
       output.bias = bias_;
       for (std::size_t i = 0; i < 4; ++i) {
-        output.rows[i] = lines.data() + static_cast<Index>(i) * size.output_row;
+        output.rows[i] = lines.data() + static_cast<Index>(i) * size_.output_row;
       }
       kernels::winograd_output(output);
       const Index top = (first + r) % tiling_.rows * kWinogradTile;
       for (Index i = 0; i < std::min(kWinogradTile, p_.out_height - top); ++i) {
-        write_line((first + r) / tiling_.rows, top + i, lines.data() + i * size.output_row);
+        write_line((first + r) / tiling_.rows, top + i, lines.data() + i * size_.output_row);
       }
     }
   }
@@ -260,11 +319,13 @@ class Convolution {
 
   const WinogradProblem& p_;
   const ConvImage<const T>& x_;
-  const T* weights_;
+  Units<T> units_;
+  Buffer<T> all_;  ///< the transformed weights, if several blocks of tiles use them
   const T* bias_;
   const ConvImage<T>& y_;
   const GemmFinish<T>& finish_;
   Tiling tiling_;
+  Workspace size_;
 };
 
 }  // namespace
@@ -307,8 +368,10 @@ Index winograd_bytes(const WinogradProblem& p, Index threads) {
   const Tiling tiling(p);
   const Index at_once = tiling.blocks >= kManyBlocks ? std::min(threads, tiling.blocks) : 1;
   const Workspace size(p, tiling);
-  return (kWinogradPoints * weights_size(p) + at_once * size.matrices() + threads * size.lines()) *
-         static_cast<Index>(sizeof(T));
+  const Units<T> units(p, nullptr);
+  const Index each = std::max(size.lines(), units.room() + units.size());
+  const Index all = tiling.blocks > 1 ? units.panels() * units.stretches() * units.size() : 0;
+  return (all + at_once * size.matrices() + threads * each) * static_cast<Index>(sizeof(T));
 }
 
 template <class T>
@@ -319,8 +382,7 @@ bool winograd_convolution(const WinogradProblem& problem, const ConvImage<const 
       !within(weights, problem.in_channels, problem.out_channels * 9, problem.out_channels * 9)) {
     return false;
   }
-  const Buffer<T> transformed = transform_weights(problem, weights);
-  Convolution<T>(problem, x, transformed.data(), bias, y, finish).run();
+  Convolution<T>(problem, x, weights, bias, y, finish).run();
   return true;
 }
 
