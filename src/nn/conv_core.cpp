@@ -5,6 +5,7 @@
 
 #include "lamina/core/parallel.hpp"
 #include "nn/conv_parts.hpp"
+#include "nn/conv_weights.hpp"
 #include "nn/depthwise.hpp"
 #include "nn/implicit_gemm.hpp"
 #include "nn/winograd.hpp"
@@ -58,18 +59,17 @@ void conv_forward(const ConvShape& shape, const ConvImage<const T>& x, const T* 
   const Gather<T> gather = gather_of(shape, x);
   const Index rows = gather.rows();
   const Index out_group = shape.out_group();
-  Buffer<T> reordered;
-  const T* weights = w;
-  if (gather.channels_last && shape.taps() > 1) {
-    reordered = Buffer<T>(shape.out_channels * rows);
-    swap_inner(w, shape.out_channels, shape.in_group(), shape.taps(), reordered.data());
-    weights = reordered.data();
-  }
   const bool last = is_channels_last(y, shape.out_channels, positions);
   const Index step = position_stride(y, shape.out);
   // Channels last, positions of all images lie at one distance: one product for the whole batch.
   const Index together = last ? shape.images : 1;
   const Index per_group = shape.images / together;
+  const GatherOutput<T> to{nullptr, y.channel_stride, step};
+  const WeightLayout layout{gather.channels_last && shape.taps() > 1, to.channels_adjacent()};
+  const ProductWeights<T> weights(shape, layout,
+                                  packing_pays(layout.right, gather.is_plain(), shape.images,
+                                               together * positions, out_group, rows),
+                                  w);
   const auto product = [&](Index i) {
     const Index group = i % shape.groups;
     const Index image = i / shape.groups;
@@ -79,9 +79,9 @@ void conv_forward(const ConvShape& shape, const ConvImage<const T>& x, const T* 
     GemmOptions<T> options;
     options.bias = bias == nullptr ? nullptr : bias + group * out_group;
     options.finish = finish;
-    gathered_product<T>(part, weights + group * out_group * rows, out_group,
+    gathered_product<T>(part, weights.group(group),
                         {y.data + image * y.image_stride + group * out_group * y.channel_stride,
-                         y.channel_stride, step},
+                         to.channel_stride, to.position_stride},
                         options);
   };
   for_each_product(per_group * shape.groups, out_group * rows * positions * together, product);
@@ -124,10 +124,10 @@ struct PhaseGradient {
     for (std::size_t a = 0; a < 3; ++a) gather.axes[a] = axes[a].axis;
 
     // The kernel's taps of this phase, for each input channel: (C, rows).
-    Buffer<T> weights(shape.in_channels * rows);
+    Buffer<T> reordered(shape.in_channels * rows);
     const auto copy_taps = [&](Index c, Index o) {
       const T* from = w + ((c / in_group * out_group + o) * in_group + c % in_group) * shape.taps();
-      T* to = weights.data() + c * rows + (gather.channels_last ? o : o * taps);
+      T* to = reordered.data() + c * rows + (gather.channels_last ? o : o * taps);
       const Index step = gather.channels_last ? out_group : 1;
       for (const Index d : axes[0].kernel_taps) {
         for (const Index h : axes[1].kernel_taps) {
@@ -154,6 +154,14 @@ struct PhaseGradient {
     for (std::size_t a = 0; a < 3; ++a) extents[a] = axes[a].axis.positions;
     const bool direct = shape.stride == kOnes;
     const bool last = is_channels_last(dx, shape.in_channels, shape.in_positions());
+    // The phases of a stride go through a temporary.
+    GatherOutput<T> to{nullptr, dx.channel_stride, position_stride(dx, shape.in)};
+    if (!direct) to = {nullptr, last ? 1 : positions, last ? in_group : 1};
+    const bool right = to.channels_adjacent();
+    const ProductWeights<T> weights(
+        shape.groups, in_group, rows, {gather.channels_last, right},
+        packing_pays(right, gather.is_plain(), shape.images, positions, in_group, rows),
+        reordered.data());
     const auto product = [&](Index i) {
       const Index group = i % shape.groups;
       const Index image = i / shape.groups;
@@ -163,19 +171,11 @@ struct PhaseGradient {
       options.bias = bias == nullptr ? nullptr : bias + group * in_group;
       options.finish = finish;
       T* out = dx.data + image * dx.image_stride + group * in_group * dx.channel_stride;
-      Buffer<T> phase_out;
-      Index row_stride = dx.channel_stride;
-      Index col_stride = position_stride(dx, shape.in);
-      T* target = out;
-      if (!direct) {
-        phase_out = Buffer<T>(in_group * positions);
-        target = phase_out.data();
-        row_stride = last ? 1 : positions;
-        col_stride = last ? in_group : 1;
-      }
-      gathered_product<T>(part, weights.data() + group * in_group * rows, in_group,
-                          {target, row_stride, col_stride}, options);
-      if (!direct) scatter(target, row_stride, col_stride, extents, phase, out);
+      Buffer<T> phase_out(direct ? 0 : in_group * positions);
+      T* const target = direct ? out : phase_out.data();
+      gathered_product<T>(part, weights.group(group),
+                          {target, to.channel_stride, to.position_stride}, options);
+      if (!direct) scatter(target, to.channel_stride, to.position_stride, extents, phase, out);
     };
     for_each_product(shape.images * shape.groups, in_group * rows * positions, product);
   }

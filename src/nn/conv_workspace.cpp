@@ -3,6 +3,7 @@
 #include "kernels/gemm.hpp"
 #include "nn/conv_parts.hpp"
 #include "nn/conv_planes.hpp"
+#include "nn/conv_weights.hpp"
 #include "nn/depthwise.hpp"
 #include "nn/depthwise_parts.hpp"
 #include "nn/winograd.hpp"
@@ -49,14 +50,20 @@ ConvImage<const T> image_of(Index channels, const std::array<Index, 3>& extents,
   return image;
 }
 
-/// What gathered_product takes for `m` rows of weights.
+/// Packed weights of `groups` products with `m` channels of the result.
+template <class T>
+Index packed_bytes(Index groups, Index m, Index depth) {
+  return bytes<T>(groups * (m + 64) * depth);
+}
+
+/// What gathered_product takes, and for `m` rows of weights what GEMM packs.
 template <class T>
 Index gathered_bytes(const Gather<T>& gather, Index m, bool channels_last) {
   const Index rows = gather.rows();
   if (gather.is_plain()) {
     return bytes<T>(std::min(kPackedElements, rows * (channels_last ? m + 64 : gather.cols())));
   }
-  Index elements = channels_last ? rows * (m + 64) : 0;
+  Index elements = 0;
   if (gather.channels_last) return bytes<T>(elements + gather.channels + kernels::kGatherSlack);
   const std::size_t axis = gather.axes[0].positions > 1 ? 0 : 1;
   elements += planes_elements(gather, axis, band_extent(gather, axis));
@@ -99,6 +106,10 @@ Index conv_forward_bytes(const ConvShape& shape, bool channels_last, int threads
   Index total =
       threads * product_bytes<T>() +
       at_once(count, work, threads) * gathered_bytes(gather, shape.out_group(), channels_last);
+  if (packing_pays(channels_last, gather.is_plain(), shape.images, together * shape.out_positions(),
+                   shape.out_group(), rows)) {
+    total += packed_bytes<T>(shape.groups, shape.out_group(), rows);
+  }
   if (gather.channels_last && shape.taps() > 1) total += bytes<T>(shape.out_channels * rows);
   // Where a number is not finite, Winograd's algorithm gives way to the direct sum.
   if (by_winograd(shape, false)) {
@@ -132,7 +143,11 @@ Index conv_input_gradient_bytes(const ConvShape& shape, bool channels_last, int 
         const Index work = shape.in_group() * gather.rows() * gather.positions();
         const Index own = gathered_bytes(gather, shape.in_group(), channels_last) +
                           bytes<T>(shape.in_group() * gather.positions());
-        most = std::max(most, bytes<T>(shape.in_channels * gather.rows()) +
+        const bool packs = packing_pays(channels_last, gather.is_plain(), shape.images,
+                                        gather.positions(), shape.in_group(), gather.rows());
+        const Index packed =
+            packs ? packed_bytes<T>(shape.groups, shape.in_group(), gather.rows()) : 0;
+        most = std::max(most, bytes<T>(shape.in_channels * gather.rows()) + packed +
                                   at_once(shape.images * shape.groups, work, threads) * own);
       }
     }

@@ -151,9 +151,6 @@ MatrixRef<T> Gather<T>::plain() const {
 
 namespace {
 
-// Rows of the other factor from which on packing it for all positions pays.
-constexpr Index kPackedPositions = 64;
-
 /// Fills a panel of positions by transposing the lines of channels that a tap sees.
 template <class T>
 void gather_channels(const Gather<T>& gather, const T* zeros, const PanelRequest<T>& request) {
@@ -222,30 +219,20 @@ void multiply(const GemmOperand<T>& gathered, const GemmOperand<T>& weights, boo
 }  // namespace
 
 template <class T>
-void gathered_product(const Gather<T>& gather, const T* weights, Index m,
+void gathered_product(const Gather<T>& gather, const GemmOperand<T>& weights,
                       const GatherOutput<T>& out, const GemmOptions<T>& options) {
   const Index rows = gather.rows();
-  const bool last = out.channel_stride == 1 && out.position_stride != 1;
-  const MatrixRef<T> plain_weights{weights, m, rows, rows, 1};
+  const bool last = out.channels_adjacent();
   if (gather.is_plain()) {
     const MatrixRef<T> plain = gather.plain();
-    multiply<T>(last ? plain.transposed() : plain,
-                last ? plain_weights.transposed() : plain_weights, last, out, options);
+    multiply<T>(last ? plain.transposed() : plain, weights, last, out, options);
     return;
   }
-  // Once for all bands and tasks.
-  PackedMatrix<T> packed;
-  if (last && gather.cols() >= kPackedPositions) {
-    packed = PackedMatrix<T>(GemmSide::B, plain_weights.transposed());
-  }
-  const GemmOperand<T> factor = packed.panel() > 0 ? GemmOperand<T>(packed)
-                                : last             ? GemmOperand<T>(plain_weights.transposed())
-                                                   : GemmOperand<T>(plain_weights);
   const auto product = [&](const PanelPacker<T>& packer, Index positions,
                            const GatherOutput<T>& part) {
     const GemmOperand<T> gathered =
         last ? GemmOperand<T>(positions, rows, packer) : GemmOperand<T>(rows, positions, packer);
-    multiply<T>(gathered, factor, last, part, options);
+    multiply<T>(gathered, weights, last, part, options);
   };
   if (gather.channels_last) {
     Buffer<T> zeros(gather.channels + kernels::kGatherSlack);
@@ -269,7 +256,7 @@ void gathered_product(const Gather<T>& gather, const T* weights, Index m,
       part.data += (image * gather.positions() + first * slab) * out.position_stride;
       if (gather.taps() == 1) {
         const MatrixRef<T> copy = planes.plain(positions);
-        multiply<T>(last ? copy.transposed() : copy, factor, last, part, options);
+        multiply<T>(last ? copy.transposed() : copy, weights, last, part, options);
       } else {
         const auto fill = [&](const PanelRequest<T>& request) { planes.pack(request); };
         product(PanelPacker<T>(fill), positions, part);
@@ -310,9 +297,9 @@ void gather_taps(const Gather<T>& gather, const PanelRequest<T>& request) {
 
 template struct Gather<float>;
 template struct Gather<double>;
-template void gathered_product(const Gather<float>&, const float*, Index,
+template void gathered_product(const Gather<float>&, const GemmOperand<float>&,
                                const GatherOutput<float>&, const GemmOptions<float>&);
-template void gathered_product(const Gather<double>&, const double*, Index,
+template void gathered_product(const Gather<double>&, const GemmOperand<double>&,
                                const GatherOutput<double>&, const GemmOptions<double>&);
 template void gather_taps(const Gather<float>&, const PanelRequest<float>&);
 template void gather_taps(const Gather<double>&, const PanelRequest<double>&);
