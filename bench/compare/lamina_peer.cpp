@@ -13,10 +13,10 @@
 #include "lamina/nn/linear.hpp"
 #include "lamina/nn/loss_classification.hpp"
 #include "lamina/nn/normalization.hpp"
+#include "lamina/nn/packed.hpp"
 #include "lamina/nn/pooling.hpp"
 #include "lamina/nn/reduction.hpp"
 #include "lamina/nn/softmax.hpp"
-#include "nn/gemm.hpp"
 
 namespace lamina::compare {
 
@@ -48,11 +48,8 @@ Run operation(const Problem& p, const std::shared_ptr<Array<T>>& out) {
   const DataFormat format = p.terms == Terms::Nhwc ? DataFormat::NHWC : DataFormat::NCHW;
 
   if (p.op == "gemm" && p.terms == Terms::Packed) {
-    using namespace nn::detail;
-    const Index m = x.rows(), n = y.cols(), k = x.cols();
-    auto packed =
-        std::make_shared<PackedMatrix<T>>(GemmSide::B, MatrixRef<T>{y.data(), k, n, n, 1});
-    return [=] { gemm<T>(MatrixRef<T>{x.data(), m, k, k, 1}, *packed, out->data(), n, 1); };
+    const nn::PackedWeight<T> packed = nn::pack_matrix(y);
+    return [=] { nn::matmul_into(x, packed, out->view()); };
   }
   if (p.op == "gemm") {
     return [=] { nn::matmul_into(x, y, out->view()); };

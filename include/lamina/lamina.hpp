@@ -81,6 +81,7 @@
 #include "lamina/nn/multi_head_attention.hpp"
 #include "lamina/nn/normalization.hpp"
 #include "lamina/nn/operators.hpp"
+#include "lamina/nn/packed.hpp"
 #include "lamina/nn/pad.hpp"
 #include "lamina/nn/pooling.hpp"
 #include "lamina/nn/positional_encoding.hpp"

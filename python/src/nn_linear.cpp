@@ -1,10 +1,120 @@
 #include "lamina/autograd/ops_linear.hpp"
 #include "lamina/nn/linear.hpp"
+#include "lamina/nn/packed.hpp"
 #include "modules.hpp"
 
 namespace lamina::python {
 
 namespace {
+
+/// A packed weight of either element type.
+struct Packed {
+  std::variant<nn::PackedWeight<float>, nn::PackedWeight<double>> weight;
+};
+
+/// The packed weight that an argument is, or null.
+const Packed* packed_of(const Call& call, std::string_view parameter) {
+  const py::handle given = call.object(parameter);
+  return py::isinstance<Packed>(given) ? &py::cast<const Packed&>(given) : nullptr;
+}
+
+/// f(x, weight, bias) or f(x, weight, bias, out) in the element type of the packed weight, which
+/// has no gradient.
+template <class F>
+py::object with_packed(Call& call, const Packed& packed, Operand& x, Operand& bias, const F& f) {
+  call.refuse_recorded({&x, &bias});
+  return std::visit(
+      [&]<class T>(const nn::PackedWeight<T>& weight) -> py::object {
+        for (Operand* operand : {&x, &bias}) {
+          if (operand->has_type() && operand->type() != kType<T>) {
+            throw_type_error(operand->place(), "is " + std::string(to_string(operand->type())) +
+                                                   ", the packed weight holds " +
+                                                   std::string(to_string(kType<T>)));
+          }
+          operand->prepare<T>();
+        }
+        const View<T> rows = x.view<T>();
+        const View<T> shift = bias.view<T>();
+        if (call.has_out()) {
+          const MutView<T> out = call.target<T>("out");
+          released([&] { f(rows, weight, shift, out); });
+          return py::reinterpret_borrow<py::object>(call.object("out"));
+        }
+        return call.deliver(released([&] { return f(rows, weight, shift); }));
+      },
+      packed.weight);
+}
+
+/// matmul or linear, allocating or not.
+struct MatmulPacked {
+  template <class T>
+  Array<T> operator()(const View<T>& a, const nn::PackedWeight<T>& b, const View<T>&) const {
+    return nn::matmul(a, b);
+  }
+  template <class T>
+  void operator()(const View<T>& a, const nn::PackedWeight<T>& b, const View<T>&,
+                  const MutView<T>& out) const {
+    nn::matmul_into(a, b, out);
+  }
+};
+struct LinearPacked {
+  template <class T>
+  Array<T> operator()(const View<T>& x, const nn::PackedWeight<T>& weight,
+                      const View<T>& bias) const {
+    return nn::linear(x, weight, bias);
+  }
+  template <class T>
+  void operator()(const View<T>& x, const nn::PackedWeight<T>& weight, const View<T>& bias,
+                  const MutView<T>& out) const {
+    nn::linear_into(x, weight, bias, out);
+  }
+};
+
+/// f(matrix) in the element type of the argument, as a Python object.
+template <class F>
+py::object pack(Call& call, std::string_view parameter, const F& f) {
+  Operand matrix = call.array(parameter);
+  call.refuse_recorded({&matrix});
+  const auto run = [&]<class T>(T) {
+    matrix.prepare<T>();
+    return py::cast(Packed{released([&] { return f(matrix.view<T>()); })});
+  };
+  return call.common_type({&matrix}) == Type::Float32 ? run(float()) : run(double());
+}
+
+void def_packed(Module& nn) {
+  const auto number = [](auto get) {
+    return [get](const Packed& packed) {
+      return std::visit([&](const auto& weight) { return get(weight); }, packed.weight);
+    };
+  };
+  py::class_<Packed>(nn.module(), "PackedWeight",
+                     "Weights of linear or matmul, packed once for many products.")
+      .def_property_readonly("in_features", number([](const auto& w) { return w.in_features(); }))
+      .def_property_readonly("out_features", number([](const auto& w) { return w.out_features(); }))
+      .def_property_readonly("nbytes", number([](const auto& w) { return w.bytes(); }))
+      .def_property_readonly(
+          "dtype", number([]<class T>(const nn::PackedWeight<T>&) { return py::dtype::of<T>(); }))
+      .attr("__module__") = "lamina.nn";
+  nn.def("pack_weight(weight) -> PackedWeight", R"(
+Packs the weight of linear, for many products with it: nn.linear(x, nn.pack_weight(weight), bias).
+
+weight  (out, in)
+
+A copy, which threads may share. Has no gradient; InvalidOperation on another SIMD target than the
+one it was packed for.)",
+         [](Call& call) {
+           return pack(call, "weight", [](const auto& w) { return nn::pack_weight(w); });
+         });
+  nn.def(
+      "pack_matrix(b) -> PackedWeight", R"(
+Packs the second factor of matmul, for many products with it: nn.matmul(a, nn.pack_matrix(b)).
+
+b       (K, N)
+
+As pack_weight of its transpose.)",
+      [](Call& call) { return pack(call, "b", [](const auto& w) { return nn::pack_matrix(w); }); });
+}
 
 void def_matmul(Module& nn) {
   nn.def("matmul(a, b, *, out=None) -> Recorded", R"(
@@ -13,12 +123,16 @@ Matrix product over the last two axes.
     out[..., i, j] = sum over k of a[..., i, k] b[..., k, j]
 
 a       (..., M, K), or a vector (K)
-b       (..., K, N), or a vector (K)
+b       (..., K, N), or a vector (K), or what pack_matrix made of (K, N)
 returns (..., M, N), without the axis of a vector
 
 Leading axes broadcast. Gradients: matmul_backward_a, matmul_backward_b. numpy.matmul.)",
          [](Call& call) {
            Operand a = call.array("a");
+           if (const Packed* packed = packed_of(call, "b")) {
+             Operand none;
+             return with_packed(call, *packed, a, none, MatmulPacked());
+           }
            Operand b = call.array("b");
            return record(
                call, std::tie(a, b), [](const auto& x, const auto& y) { return nn::matmul(x, y); },
@@ -59,12 +173,13 @@ returns of that shape)",
 }  // namespace
 
 void def_linear(Module& nn) {
+  def_packed(nn);
   def_matmul(nn);
   nn.def("linear(x, weight, bias=None, *, out=None) -> Recorded", R"(
 Fully connected layer: x weight^T + bias.
 
 x       (..., in)
-weight  (out, in)
+weight  (out, in), or what pack_weight made of it
 bias    (out) or None
 returns (..., out)
 
@@ -72,8 +187,11 @@ Gradients: linear_backward_input, linear_backward_weight, linear_backward_bias.
 torch.nn.functional.linear.)",
          [](Call& call) {
            Operand x = call.array("x");
-           Operand weight = call.array("weight");
            Operand bias = call.array("bias");
+           if (const Packed* packed = packed_of(call, "weight")) {
+             return with_packed(call, *packed, x, bias, LinearPacked());
+           }
+           Operand weight = call.array("weight");
            return record(
                call, std::tie(x, weight, bias),
                [](const auto& a, const auto& w, const auto& b) { return nn::linear(a, w, b); },

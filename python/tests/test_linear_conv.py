@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+import lamina
 from arrays import close
 from lamina import nn
 
@@ -37,6 +38,27 @@ def test_linear(dtype, rng):
     close(nn.linear_backward_input(dy, weight), xt.grad.numpy(), terms=5)
     close(nn.linear_backward_weight(dy, x), wt.grad.numpy(), terms=6)
     close(nn.linear_backward_bias(dy), bt.grad.numpy(), terms=6)
+
+
+def test_packed_weight(dtype, rng):
+    x, weight, bias = (rng.standard_normal(shape).astype(dtype) for shape in ((2, 3, 6), (5, 6), (5,)))
+    packed = nn.pack_weight(weight)
+    assert (packed.in_features, packed.out_features, packed.dtype) == (6, 5, dtype)
+    assert packed.nbytes >= weight.nbytes
+    close(nn.linear(x, packed, bias), nn.linear(x, weight, bias), terms=6)
+    close(nn.linear(x[0, 0], packed), x[0, 0] @ weight.T, terms=6)
+    close(nn.matmul(x, nn.pack_matrix(weight.T)), x @ weight.T, terms=6)
+    out = np.empty((2, 3, 5), dtype)
+    assert nn.linear(x, packed, bias, out=out) is out
+    close(out, nn.linear(x, weight, bias), terms=6)
+    assert nn.matmul(x, packed, out=out) is out
+    other = x.astype(np.float32 if dtype == np.float64 else np.float64)
+    with pytest.raises(TypeError, match=f"linear: x is {other.dtype}, the packed weight holds {np.dtype(dtype)}"):
+        nn.linear(other, packed)
+    with pytest.raises(ValueError, match="x has 5 features, weight takes 6"):
+        nn.linear(x[..., :5], packed)
+    with pytest.raises(NotImplementedError, match="wants a gradient"):
+        nn.linear(lamina.Tensor(x, requires_grad=True), packed)
 
 
 CONVOLUTIONS = [{}, {"stride": 2}, {"padding": 1}, {"padding": "same"}, {"dilation": 2, "padding": 2},

@@ -61,7 +61,7 @@ SPECIAL = {
     ("focal_loss_backward_true", "gamma"): "float", ("focal_loss_with_logits", "gamma"): "float",
     ("focal_loss_with_logits_backward", "gamma"): "float", ("focal_loss_with_logits_backward_true", "gamma"): "float",
     ("MultiheadAttention", "features"): "int", ("PReLU", "slope"): "float", ("load_mnist", "labels"): "Path",
-    ("check_update_options", "options"): "UpdateOptions",
+    ("check_update_options", "options"): "UpdateOptions", ("linear", "weight"): "Packable", ("matmul", "b"): "Packable",
 }
 WEIGHTS = {**{name: "Weights" for name in ("rnn_cell", "gru_cell", "lstm_cell", "multi_head_attention")},
            **{name: "Sequence[Weights]" for name in ("rnn", "gru", "lstm")}}
@@ -165,10 +165,11 @@ def builtin_stub(name, function):
     returns = function.__self__.returns
     if "Recorded" not in returns:
         return f"def {name}({signature_text(name, parameters, {})}) -> {returns}: ...\n"
-    forms = [({"Operand": "ArrayLike | None", "Weights": "Sequence[ArrayLike | None]",
+    forms = [({"Operand": "ArrayLike | None", "Packable": "ArrayLike | PackedWeight", "Weights": "Sequence[ArrayLike | None]",
                "Sequence[Weights]": "Sequence[Sequence[ArrayLike | None]]"}, "Array"),
-             ({"Operand": "ArrayLike | Tensor | None"}, "Tensor"),
-             ({"Operand": "ArrayLike | SupportsDLPack | None"}, "Array")]
+             ({"Operand": "ArrayLike | Tensor | None", "Packable": "ArrayLike | Tensor"}, "Tensor"),
+             ({"Operand": "ArrayLike | SupportsDLPack | None",
+               "Packable": "ArrayLike | SupportsDLPack | PackedWeight"}, "Array")]
     return "".join(f"@overload\ndef {name}({signature_text(name, parameters, replace)}) -> "
                    f"{returns.replace('Recorded', result)}: ...\n" for replace, result in forms)
 
@@ -196,6 +197,7 @@ RETURNS = {
     "Dataset": {"take": "Dataset", "count": "int", "classes": "int"},
     "Trainer": {"train_batch": "tuple[float, int]", "fit": "list[Epoch]", "evaluate": "tuple[float, Optional[float]]"},
     "Epoch": {"__str__": "str"}, "ReduceOnPlateau": {"__call__": "float"},
+    "PackedWeight": {"in_features": "int", "out_features": "int", "nbytes": "int", "dtype": "np.dtype[Any]"},
     "KvCache": {"__len__": "int", "capacity": "int", "keys": "Array | None", "values": "Array | None", "attend": "Array"},
     "functions": {"load_digits": "Dataset", "load_mnist": "Dataset", "to_dataset": "Dataset", "grad_enabled": "bool",
                   "train_test_split": "tuple[Dataset, Dataset]", "parameter": "Tensor", "forced": "Any"},

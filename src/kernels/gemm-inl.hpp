@@ -48,11 +48,16 @@ inline constexpr bool kMaskedMemory = true;
 inline constexpr bool kMaskedMemory = false;
 #endif
 
+// A group of a TallProduct is two vectors of rows. The most columns whose sums stay in registers
+// beside two vectors of A and an element of B.
+inline constexpr int kTallVectors = 2;
+inline constexpr int kTallColumns = kTileRows > 8 ? 12 : kTileRows > 4 ? 6 : 4;
+
 template <class T>
 GemmTiling Tiling() {
   const hn::ScalableTag<T> d;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
-  return {kTileRows, kTileVectors * lanes, lanes};
+  return {kTileRows, kTileVectors * lanes, lanes, kTallVectors * lanes, kTallColumns};
 }
 
 // One tile of C with all that belongs to it.

@@ -15,6 +15,7 @@ struct GemmTiling {
   Index mr;     ///< rows of C held in registers, the width of a packed panel of A
   Index nr;     ///< columns of C held in registers, the width of a packed panel of B
   Index lanes;  ///< lanes of a vector; columns of B are padded with zeros to a multiple of it
+  Index tall_rows, tall_columns;  ///< rows of a group of a TallProduct, and its most columns
 };
 
 /// Rows are cut into tiles of nearly equal height, as a tile of one or two rows is slow: tile `t`
@@ -56,8 +57,9 @@ struct SmallProduct {
   const T* a;
   Index a_row_stride, a_col_stride;
   const T* b;
+  Index b_panel_stride;  ///< > 0: B is packed, and this is the distance of its panels
   Index b_row_stride, b_col_stride;
-  T* panel;  ///< room for one panel of B: nr * k elements
+  T* panel;  ///< room for one panel of a B that is not packed: nr * k elements
   T* c;
   Index c_row_stride, c_col_stride;
   T alpha, beta;
@@ -107,6 +109,24 @@ struct SkinnySums {
   const T* column_bias = nullptr;
 };
 
+/// Rows [begin, end) of C (m, n) = alpha A B + beta C + bias for at least tall_rows rows and at
+/// most tall_columns columns. All rows are contiguous, k is at least a vector's lanes.
+template <class T>
+struct TallProduct {
+  Index m = 0, n = 0, k = 0;
+  Index begin = 0, end = 0;
+  Index depth = 0;  ///< steps of k that are added up at a time
+  const T* a = nullptr;
+  Index a_row_stride = 0;
+  const T* b = nullptr;
+  Index b_row_stride = 0;
+  T* c = nullptr;
+  Index c_row_stride = 0;
+  T alpha = T(1), beta = T(0);
+  const T* row_bias = nullptr;
+  const T* column_bias = nullptr;
+};
+
 template <class T>
 [[nodiscard]] GemmTiling gemm_tiling();
 template <>
@@ -124,5 +144,7 @@ void gemm_skinny(const SkinnyProduct<float>& product);
 void gemm_skinny(const SkinnyProduct<double>& product);
 void gemm_skinny_finish(const SkinnySums<float>& sums);
 void gemm_skinny_finish(const SkinnySums<double>& sums);
+void gemm_tall(const TallProduct<float>& product);
+void gemm_tall(const TallProduct<double>& product);
 
 }  // namespace lamina::kernels

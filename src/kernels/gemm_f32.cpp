@@ -7,6 +7,7 @@
 #include "kernels/gemm-inl.hpp"
 #include "kernels/gemm_skinny-inl.hpp"
 #include "kernels/gemm_small-inl.hpp"
+#include "kernels/gemm_tall-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels {
@@ -35,6 +36,9 @@ void SkinnyF32(const SkinnyProduct<float>& product) {
 void SkinnyFinishF32(const SkinnySums<float>& sums) {
   SkinnyFinish(sums);
 }
+void TallF32(const TallProduct<float>& product) {
+  Tall(product);
+}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace lamina::kernels
@@ -49,6 +53,7 @@ HWY_EXPORT(SmallF32);
 HWY_EXPORT(PackF32);
 HWY_EXPORT(SkinnyF32);
 HWY_EXPORT(SkinnyFinishF32);
+HWY_EXPORT(TallF32);
 
 template <>
 GemmTiling gemm_tiling<float>() {
@@ -68,6 +73,9 @@ void gemm_skinny(const SkinnyProduct<float>& product) {
 }
 void gemm_skinny_finish(const SkinnySums<float>& sums) {
   HWY_DYNAMIC_DISPATCH(SkinnyFinishF32)(sums);
+}
+void gemm_tall(const TallProduct<float>& product) {
+  HWY_DYNAMIC_DISPATCH(TallF32)(product);
 }
 
 }  // namespace lamina::kernels

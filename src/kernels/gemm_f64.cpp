@@ -7,6 +7,7 @@
 #include "kernels/gemm-inl.hpp"
 #include "kernels/gemm_skinny-inl.hpp"
 #include "kernels/gemm_small-inl.hpp"
+#include "kernels/gemm_tall-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels {
@@ -35,6 +36,9 @@ void SkinnyF64(const SkinnyProduct<double>& product) {
 void SkinnyFinishF64(const SkinnySums<double>& sums) {
   SkinnyFinish(sums);
 }
+void TallF64(const TallProduct<double>& product) {
+  Tall(product);
+}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace lamina::kernels
@@ -49,6 +53,7 @@ HWY_EXPORT(SmallF64);
 HWY_EXPORT(PackF64);
 HWY_EXPORT(SkinnyF64);
 HWY_EXPORT(SkinnyFinishF64);
+HWY_EXPORT(TallF64);
 
 template <>
 GemmTiling gemm_tiling<double>() {
@@ -68,6 +73,9 @@ void gemm_skinny(const SkinnyProduct<double>& product) {
 }
 void gemm_skinny_finish(const SkinnySums<double>& sums) {
   HWY_DYNAMIC_DISPATCH(SkinnyFinishF64)(sums);
+}
+void gemm_tall(const TallProduct<double>& product) {
+  HWY_DYNAMIC_DISPATCH(TallF64)(product);
 }
 
 }  // namespace lamina::kernels

@@ -8,6 +8,7 @@
 #define LAMINA_KERNELS_GEMM_SMALL_INL_HPP_
 #endif
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -73,6 +74,126 @@ void SmallKernel(const Tile<T>& tile) {
   FinishTile<kRows, kVectors>(acc, tile);
 }
 
+// Columns of which a vector takes as many steps of k as a block of 128 bits has lanes.
+template <class T>
+inline constexpr Index kNarrowSteps = 16 / static_cast<Index>(sizeof(T));
+template <class T>
+inline constexpr Index kNarrowColumns =
+    static_cast<Index>(hn::MaxLanes(hn::ScalableTag<T>())) / kNarrowSteps<T>;
+
+// What NarrowKernel reads: for each group of steps a block for each column, filled up with zeros.
+template <class T>
+void PackNarrow(const T* HWY_RESTRICT b, Index row_stride, Index col_stride, Index columns,
+                Index depth, T* HWY_RESTRICT out) {
+  constexpr Index kSteps = kNarrowSteps<T>;
+  constexpr Index kLanes = kSteps * kNarrowColumns<T>;
+  if (columns < kNarrowColumns<T>) {
+    std::fill_n(out, (depth + kSteps - 1) / kSteps * kLanes, T(0));
+  }
+  Index k = 0;
+  for (; k + kSteps <= depth; k += kSteps, out += kLanes, b += kSteps * row_stride) {
+    for (Index c = 0; c < columns; ++c) {
+      HWY_UNROLL(4)
+      for (Index i = 0; i < kSteps; ++i) {
+        out[c * kSteps + i] = b[i * row_stride + c * col_stride];
+      }
+    }
+  }
+  if (k < depth) {
+    std::fill_n(out, kLanes, T(0));
+    for (Index c = 0; c < columns; ++c) {
+      for (Index i = 0; i < depth - k; ++i) {
+        out[c * kSteps + i] = b[i * row_stride + c * col_stride];
+      }
+    }
+  }
+}
+
+// The sums of each block of v[0], v[1] ... in the lanes of that block.
+template <class D, class V>
+HWY_INLINE V SumsInBlocks(D d, const V* v, float* /*type*/) {
+  const hn::RepartitionToWide<D> wide;
+  const auto low = hn::BitCast(
+      wide, hn::Add(hn::InterleaveLower(d, v[0], v[1]), hn::InterleaveUpper(d, v[0], v[1])));
+  const auto high = hn::BitCast(
+      wide, hn::Add(hn::InterleaveLower(d, v[2], v[3]), hn::InterleaveUpper(d, v[2], v[3])));
+  return hn::Add(hn::BitCast(d, hn::InterleaveLower(wide, low, high)),
+                 hn::BitCast(d, hn::InterleaveUpper(wide, low, high)));
+}
+template <class D, class V>
+HWY_INLINE V SumsInBlocks(D d, const V* v, double* /*type*/) {
+  return hn::Add(hn::InterleaveLower(d, v[0], v[1]), hn::InterleaveUpper(d, v[0], v[1]));
+}
+
+// A tile of the last few columns, one block of 128 bits each: full vectors where the columns alone
+// would fill a quarter. A is contiguous along k.
+template <int kRows, class T>
+void NarrowKernel(const Tile<T>& tile) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(hn::ScalableTag<T>()));
+  constexpr int kSteps = static_cast<int>(kNarrowSteps<T>);
+  constexpr int kPadded = (kRows + kSteps - 1) / kSteps * kSteps;
+  V acc[kPadded];
+  HWY_UNROLL(16)
+  for (int r = 0; r < kPadded; ++r) {
+    acc[r] = hn::Zero(d);
+  }
+  const T* HWY_RESTRICT b = tile.b;
+  const Index a_row_stride = tile.a_row_stride;
+  constexpr int kGroups = (kRows + 2) / 3;
+  const T* HWY_RESTRICT rows[kGroups];
+  HWY_UNROLL(16)
+  for (int g = 0; g < kGroups; ++g) {
+    rows[g] = tile.a + 3 * g * a_row_stride;
+  }
+  Index k = tile.k;
+  for (; k >= kSteps; k -= kSteps) {
+    const V bv = hn::LoadU(d, b);
+    HWY_UNROLL(16)
+    for (int r = 0; r < kRows; ++r) {
+      acc[r] = hn::MulAdd(hn::LoadDup128(d, rows[r / 3] + (r % 3) * a_row_stride), bv, acc[r]);
+    }
+    HWY_UNROLL(16)
+    for (int g = 0; g < kGroups; ++g) {
+      rows[g] += kSteps;
+    }
+    b += kLanes;
+  }
+  if (k > 0) {
+    const V bv = hn::LoadU(d, b);
+    HWY_UNROLL(16)
+    for (int r = 0; r < kRows; ++r) {
+      HWY_ALIGN T last[kSteps] = {};
+      for (Index i = 0; i < k; ++i) {
+        last[i] = rows[r / 3][(r % 3) * a_row_stride + i];
+      }
+      acc[r] = hn::MulAdd(hn::LoadDup128(d, last), bv, acc[r]);
+    }
+  }
+  // Row r of kSteps rows: lane r of each block.
+  V result[kRows][1];
+  HWY_UNROLL(8)
+  for (int first = 0; first < kRows; first += kSteps) {
+    HWY_ALIGN T sums[kLanes];
+    hn::Store(SumsInBlocks(d, acc + first, static_cast<T*>(nullptr)), d, sums);
+    HWY_UNROLL(4)
+    for (int r = first; r < HWY_MIN(first + kSteps, kRows); ++r) {
+      HWY_ALIGN T row[kLanes] = {};
+      for (Index c = 0; c < kNarrowColumns<T>; ++c) {
+        row[c] = sums[c * kSteps + r - first];
+      }
+      result[r][0] = hn::Load(d, row);
+    }
+  }
+  FinishTile<kRows, 1>(result, tile);
+}
+
+template <class T, size_t... kRow>
+constexpr MicroKernelRow<T> NarrowKernels(std::index_sequence<kRow...>) {
+  return {&NarrowKernel<static_cast<int>(kRow) + 1, T>...};
+}
+
 // The kernels for 1, 2 ... rows; none has more than `kMost`.
 template <int kVectors, int kMost, class T, size_t... kRow>
 constexpr MicroKernelRow<T> SmallKernels(std::index_sequence<kRow...>) {
@@ -82,14 +203,20 @@ constexpr MicroKernelRow<T> SmallKernels(std::index_sequence<kRow...>) {
 template <class T>
 void Small(const SmallProduct<T>& product) {
   constexpr auto kRows = std::make_index_sequence<kTileRows>();
-  static constexpr std::array<MicroKernelRow<T>, 3> kKernels = {
+  static constexpr std::array<MicroKernelRow<T>, 4> kKernels = {
       SmallKernels<1, kTileRows, T>(kRows), SmallKernels<2, kTileRows, T>(kRows),
-      SmallKernels<4, kFlatRows, T>(kRows)};
+      SmallKernels<4, kFlatRows, T>(kRows), NarrowKernels<T>(kRows)};
+  constexpr size_t kNarrow = 3;
   constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(hn::ScalableTag<T>()));
   constexpr Index kWidth = kTileVectors * kLanes;
   const Index tiles = (product.m + kTileRows - 1) / kTileRows;
+  const bool packed = product.b_panel_stride > 0;
   const bool adjacent = product.b_col_stride == 1;
-  const bool flat = adjacent && product.m <= kFlatRows && product.c_col_stride == 1;
+  const bool flat = adjacent && !packed && product.m <= kFlatRows && product.c_col_stride == 1;
+
+  // Packing the last columns pays from a whole tile on.
+  const bool narrows = kNarrowColumns<T> > 1 && product.a_col_stride == 1 &&
+                       product.m >= kTileRows && product.n > kLanes;
 
   Tile<T> tile;
   tile.k = product.k;
@@ -101,16 +228,23 @@ void Small(const SmallProduct<T>& product) {
   for (Index j = 0; j < product.n;) {
     const Index left = product.n - j;
     const bool wide = kMaskedMemory ? left > 3 * kLanes : left >= 4 * kLanes;
-    const size_t kind = flat && wide ? 2 : left > kLanes ? 1 : 0;
-    const Index width = kLanes << kind;
+    const bool narrow = narrows && left <= kNarrowColumns<T>;
+    const bool pair = left > kLanes + (narrows ? kNarrowColumns<T> : 0);
+    const size_t kind = narrow ? kNarrow : flat && wide ? 2 : pair ? 1 : 0;
+    const Index width = narrow ? kLanes : kLanes << kind;
     const Index columns = HWY_MIN(width, left);
     tile.last_columns = columns - (width - kLanes);
     tile.column_bias = product.column_bias == nullptr ? nullptr : product.column_bias + j;
     const bool whole = kMaskedMemory || tile.last_columns == kLanes;
     const bool buffered = product.c_col_stride != 1 || !whole;
-    tile.b = product.b + j * product.b_col_stride;
-    tile.b_row_stride = product.b_row_stride;
-    if (!adjacent || (buffered && tile.last_columns != kLanes)) {
+    tile.b = product.b +
+             (packed ? j / kWidth * product.b_panel_stride + j % kWidth : j * product.b_col_stride);
+    tile.b_row_stride = packed ? kWidth : product.b_row_stride;
+    if (narrow) {
+      PackNarrow(tile.b, tile.b_row_stride, packed ? 1 : product.b_col_stride, columns, product.k,
+                 product.panel);
+      tile.b = product.panel;
+    } else if (!packed && (!adjacent || (buffered && tile.last_columns != kLanes))) {
       GemmPack<T> pack;
       pack.source = tile.b;
       pack.width = columns;

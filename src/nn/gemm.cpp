@@ -16,6 +16,10 @@ constexpr Index kTransposeOnceTiles = 12;
 constexpr Index kSkinnyRows = 8;
 constexpr Index kSkinnyWork = Index{1} << 16;
 
+// Rows from which on a product with few columns is tall.
+constexpr Index kTallRows = 128;
+constexpr Index kMostTallColumns = 16;
+
 // A product is small if its factors take so many bytes and K is not cut into blocks. A large C
 // whose rows lie a multiple of 4 KiB apart, in one set of the L1, is better written in smaller
 // parts.
@@ -53,6 +57,17 @@ bool turns(const MatrixRef<T>& a, const MatrixRef<T>& b) {
   const Index transposing = (n * k - (a.row_stride == 1 ? 0 : m * k)) / 2;
   const Index filling = (ceil_div(m, kLanes) * kLanes - m) * n * k / (2 * kLanes);
   return transposing > m * n * blocks + filling;
+}
+
+// Whether the columns leave more than a quarter of their vectors empty, and rows of A had better be
+// in the lanes. A B that is packed must be one panel, which is a matrix as well.
+template <class T>
+bool is_tall(const MatrixRef<T>& a, const GemmOperand<T>& b, Index c_col_stride,
+             const kernels::GemmTiling& tiling) {
+  const Index n = b.matrix.cols;
+  return a.data != nullptr && a.col_stride == 1 && c_col_stride == 1 && b.packer == nullptr &&
+         a.cols >= tiling.lanes && n <= std::min(tiling.tall_columns, tiling.nr) &&
+         4 * n <= 3 * ceil_div(n, tiling.lanes) * tiling.lanes;
 }
 
 template <class T>
@@ -99,6 +114,18 @@ void gemm(const GemmOperand<T>& a, const GemmOperand<T>& b, T* c, Index c_row_st
     return;
   }
   const Output<T> out{c, c_row_stride, c_col_stride};
+  if (m >= kTallRows && n <= kMostTallColumns) {
+    const kernels::GemmTiling tiling = kernels::gemm_tiling<T>();
+    if (is_tall(a.matrix, b, c_col_stride, tiling)) {
+      check_layout(b, GemmSide::B, tiling.nr);
+      multiply_tall(a.matrix,
+                    b.packed == nullptr
+                        ? b.matrix
+                        : MatrixRef<T>{b.packed->panel_at(0, 0, k), k, n, tiling.nr, 1},
+                    out, options, tiling);
+      return;
+    }
+  }
   const bool streamed =
       b.packed != nullptr ||
       (b.matrix.data != nullptr && (b.matrix.col_stride == 1 || b.matrix.row_stride == 1));
@@ -116,6 +143,11 @@ void gemm(const GemmOperand<T>& a, const GemmOperand<T>& b, T* c, Index c_row_st
   const kernels::GemmTiling tiling = kernels::gemm_tiling<T>();
   check_layout(a, GemmSide::A, tiling.mr);
   check_layout(b, GemmSide::B, tiling.nr);
+  if (!few && a.matrix.data != nullptr && b.packed != nullptr &&
+      is_small<T>(m, n, k, c_row_stride)) {
+    multiply_small<T>(a.matrix, b, out, options);
+    return;
+  }
   if (few && m <= tiling.mr) {
     multiply_skinny(a.matrix, b, out, options, tiling);
   } else if (strided && turns<T>(a.matrix, b.matrix)) {

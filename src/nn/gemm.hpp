@@ -67,6 +67,8 @@ class PackedMatrix {
   [[nodiscard]] Index cols() const { return side_ == GemmSide::A ? depth_ : width_; }
   /// Rows of A or columns of B in a panel.
   [[nodiscard]] Index panel() const { return panel_; }
+  /// Elements, the zeros that fill up the last panel included.
+  [[nodiscard]] Index size() const { return data_.size(); }
   /// Panel `p` of the block of K that starts at `k`, `depth` deep.
   [[nodiscard]] const T* panel_at(Index p, Index k, Index depth) const {
     return data_.data() + k * padded_width_ + p * panel_ * depth;

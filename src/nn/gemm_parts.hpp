@@ -65,9 +65,10 @@ void pack_panel(const T* source, Index width, Index width_stride, Index depth, I
 template <class T>
 void copy_rows(const MatrixRef<T>& a, Index k, Index depth, T* out, Index stride);
 
-// A product whose factors stay in the L2, in tiles without a plan.
+// A product whose factors stay in the L2, in tiles without a plan. B is a matrix, or packed in one
+// block of K.
 template <class T>
-void multiply_small(const MatrixRef<T>& a, const MatrixRef<T>& b, const Output<T>& out,
+void multiply_small(const MatrixRef<T>& a, const GemmOperand<T>& b, const Output<T>& out,
                     const GemmOptions<T>& options);
 
 // Any product, in tiles.
@@ -80,5 +81,10 @@ void multiply_tiled(const GemmOperand<T>& a, const GemmOperand<T>& b, const Outp
 template <class T>
 void multiply_skinny(const MatrixRef<T>& a, const GemmOperand<T>& b, const Output<T>& out,
                      const GemmOptions<T>& options, const kernels::GemmTiling& tiling);
+
+// A product with fewer columns than fill vectors, on rows of A and C that are contiguous.
+template <class T>
+void multiply_tall(const MatrixRef<T>& a, const MatrixRef<T>& b, const Output<T>& out,
+                   const GemmOptions<T>& options, const kernels::GemmTiling& tiling);
 
 }  // namespace lamina::nn::detail

@@ -18,8 +18,10 @@ struct Block {
 };
 
 template <class T>
-void multiply_part(const MatrixRef<T>& a, const MatrixRef<T>& b, const Output<T>& out,
+void multiply_part(const MatrixRef<T>& a, const GemmOperand<T>& factor, const Output<T>& out,
                    const GemmOptions<T>& options, const Block& part, T* panel) {
+  const MatrixRef<T>& b = factor.matrix;
+  const PackedMatrix<T>* const packed = factor.packed;
   const bool columns = options.bias_axis == BiasAxis::Column;
   const T* const bias = options.bias;
   const kernels::SmallProduct<T> product = {
@@ -29,7 +31,9 @@ void multiply_part(const MatrixRef<T>& a, const MatrixRef<T>& b, const Output<T>
       a.data + part.row * a.row_stride,
       a.row_stride,
       a.col_stride,
-      b.data + part.col * b.col_stride,
+      packed != nullptr ? packed->panel_at(part.col / packed->panel(), 0, a.cols)
+                        : b.data + part.col * b.col_stride,
+      packed != nullptr ? packed->panel() * a.cols : 0,
       b.row_stride,
       b.col_stride,
       panel,
@@ -49,17 +53,17 @@ void multiply_part(const MatrixRef<T>& a, const MatrixRef<T>& b, const Output<T>
 }  // namespace
 
 template <class T>
-void multiply_small(const MatrixRef<T>& a, const MatrixRef<T>& b, const Output<T>& out,
+void multiply_small(const MatrixRef<T>& a, const GemmOperand<T>& b, const Output<T>& out,
                     const GemmOptions<T>& options) {
   const Index m = a.rows;
-  const Index n = b.cols;
+  const Index n = b.matrix.cols;
   const Index work = m * n * a.cols;
   // A panel has two vectors of at most 64 bytes.
   const Index panel_size = 128 / static_cast<Index>(sizeof(T)) * a.cols;
   Index parts = 1;
   Index lines = m;
   Index width = 1;
-  const bool by_rows = b.col_stride == 1 && m >= 2 * kPartRows;
+  const bool by_rows = (b.packed != nullptr || b.matrix.col_stride == 1) && m >= 2 * kPartRows;
   if (work >= kCutWork) {
     width = by_rows ? 1 : kernels::gemm_tiling<T>().nr;
     lines = by_rows ? m : ceil_div(n, width);
@@ -82,8 +86,8 @@ void multiply_small(const MatrixRef<T>& a, const MatrixRef<T>& b, const Output<T
   });
 }
 
-#define LAMINA_INSTANTIATE(T)                                                                 \
-  template void multiply_small<T>(const MatrixRef<T>&, const MatrixRef<T>&, const Output<T>&, \
+#define LAMINA_INSTANTIATE(T)                                                                   \
+  template void multiply_small<T>(const MatrixRef<T>&, const GemmOperand<T>&, const Output<T>&, \
                                   const GemmOptions<T>&);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)

@@ -4,15 +4,20 @@
 #include <string_view>
 
 #include "nn/gemm.hpp"
-#include "nn/layout.hpp"
+#include "nn/linear_arguments.hpp"
 
 namespace lamina::nn {
 
 namespace {
 
+using detail::as_matrix;
+using detail::check_apart;
+using detail::check_out;
+using detail::check_rank;
 using detail::GemmBatch;
 using detail::GemmOptions;
 using detail::MatrixRef;
+using detail::with_features;
 
 // An array as a stack of matrices: the last two axes, and those before them.
 template <class T>
@@ -75,52 +80,6 @@ template <class T>
 Stack<T> transposed(Stack<T> stack) {
   stack.matrix = stack.matrix.transposed();
   return stack;
-}
-
-template <class T>
-void check_rank(const View<T>& x, std::string_view operation, std::string_view argument,
-                int least = 1) {
-  check(x.defined() && x.rank() >= least, ErrorKind::DimensionMismatch, operation, argument,
-        " must have at least ", least, least == 1 ? " axis" : " axes", ", got shape ", x.shape());
-}
-
-template <class T>
-void check_out(const View<T>& out, const Shape& expected, std::string_view operation,
-               std::string_view argument) {
-  check(out.defined() && out.shape() == expected, ErrorKind::DimensionMismatch, operation, argument,
-        " has shape ", out.shape(), ", expected ", expected);
-}
-
-template <class T>
-void check_apart(const View<T>& out, const View<T>& in, std::string_view operation,
-                 std::string_view out_name, std::string_view in_name) {
-  check(!in.defined() || overlap(out, in) == Overlap::None, ErrorKind::InvalidOperation, operation,
-        out_name, " overlaps ", in_name);
-  detail::check_writable(out, operation, out_name);
-}
-
-// x as one matrix, of its last axis and all those before it. False where these cannot be walked
-// with one stride.
-template <class T>
-bool as_matrix(const View<T>& x, MatrixRef<T>& matrix) {
-  const int last = x.rank() - 1;
-  if (last < 0) {
-    return false;
-  }
-  matrix = {x.data(), 1, x.shape()[last], 0, x.strides()[last]};
-  for (int axis = last - 1; axis >= 0; --axis) {
-    const Index extent = x.shape()[axis];
-    if (extent == 1) {
-      continue;
-    }
-    if (matrix.rows == 1) {
-      matrix.row_stride = x.strides()[axis];
-    } else if (x.strides()[axis] != matrix.rows * matrix.row_stride) {
-      return false;
-    }
-    matrix.rows *= extent;
-  }
-  return true;
 }
 
 // out = a b with all leading axes of a and out taken together: the common case, at little cost.
@@ -225,13 +184,6 @@ void check_features(const View<T>& x, const View<T>& weight, int weight_axis,
   check(x.extent(-1) == weight.shape()[weight_axis], ErrorKind::DimensionMismatch, operation,
         x_name, " has ", x.extent(-1), " features, weight takes ", weight.shape()[weight_axis],
         "; ", x_name, " ", x.shape(), ", weight ", weight.shape());
-}
-
-// shape with another last extent.
-Shape with_features(const Shape& shape, Index features) {
-  IndexList result = shape;
-  result[result.rank() - 1] = features;
-  return Shape(result);
 }
 
 template <class T>
