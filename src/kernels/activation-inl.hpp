@@ -48,9 +48,9 @@ template <class D, class V = hn::Vec<D>>
 struct Logistic {
   HWY_INLINE Logistic(D d, V x) {
     const V z = AtLeast(d, hn::Neg(hn::Abs(x)), hn::Set(d, ExpLowest<hn::TFromD<D>>()));
-    const ExpSplit<V> split = SplitExp(d, z);
-    const V power = MulPow2(d, Number(d, 1), split.n);
-    const V q = ExpReduced(d, split.r, -1);
+    const ExpParts<D> exp(d, z);
+    const V power = exp.Power(d);
+    const V q = exp.Inverse(d);
     const V r = hn::Div(Number(d, 1), hn::Add(power, q));
     greater = hn::Mul(q, r);
     lesser = hn::Mul(power, r);
@@ -65,10 +65,10 @@ template <class D, class V = hn::Vec<D>>
 HWY_INLINE V TimesSigmoid(D d, V x, V z, V x_lowest) {
   const V highest = Number(d, 40);
   const V lowest = hn::Set(d, ExpLowest<hn::TFromD<D>>());
-  const ExpSplit<V> split = SplitExp(d, AtMost(d, AtLeast(d, z, lowest), highest));
+  const ExpParts<D> exp(d, AtMost(d, AtLeast(d, z, lowest), highest));
   // As in Sigmoid, with x multiplied in before the power of two can round to a denormal.
-  const V top = MulPow2(d, AtLeast(d, x, x_lowest), split.n);
-  const V bottom = hn::Add(MulPow2(d, Number(d, 1), split.n), ExpReduced(d, split.r, -1));
+  const V top = exp.TimesPower(d, AtLeast(d, x, x_lowest));
+  const V bottom = hn::Add(exp.Power(d), exp.Inverse(d));
   return hn::IfThenElse(hn::Gt(z, highest), x, hn::Div(top, bottom));
 }
 
@@ -95,7 +95,12 @@ struct Identity {
 struct Relu {
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Forward(D d, V x, const ActivationConstants<D>&) {
+#if LAMINA_MATH_X86_MINMAX
+    // Cheaper than a mask; the sum turns -0 into 0.
+    return hn::Add(AtLeast(d, x, hn::Zero(d)), hn::Zero(d));
+#else
     return hn::IfThenZeroElse(hn::Le(x, hn::Zero(d)), x);
+#endif
   }
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Backward(D d, V x, V dy, const ActivationConstants<D>&) {
@@ -204,10 +209,10 @@ struct Mish {
     const V two = Number(d, 2);
     const V limit = Number(d, 20);
     const V z = AtMost(d, AtLeast(d, x, hn::Set(d, ExpLowest<hn::TFromD<D>>())), limit);
-    const ExpSplit<V> split = SplitExp(d, z);
-    const V q = ExpReduced(d, split.r);
-    const V e = MulPow2(d, q, split.n);
-    const V x_e = MulPow2(d, hn::Mul(z, q), split.n);
+    const ExpParts<D> exp(d, z);
+    const V q = exp.Mantissa(d);
+    const V e = exp.Scale(d, q);
+    const V x_e = exp.Scale(d, hn::Mul(z, q));
     const V e2 = hn::Add(e, two);
     const V y = hn::Div(hn::Mul(x_e, e2), hn::MulAdd(e, e2, two));
     return hn::IfThenElse(hn::Gt(x, limit), x, y);
@@ -217,8 +222,7 @@ struct Mish {
   static HWY_INLINE V Backward(D d, V x, V dy, const ActivationConstants<D>&) {
     const V two = Number(d, 2);
     const V z = AtMost(d, AtLeast(d, x, hn::Set(d, ExpLowest<hn::TFromD<D>>())), Number(d, 20));
-    const ExpSplit<V> split = SplitExp(d, z);
-    const V e = MulPow2(d, ExpReduced(d, split.r), split.n);
+    const V e = ExpParts<D>(d, z).Value(d);
     const V e2 = hn::Add(e, two);
     const V r = hn::Div(Number(d, 1), hn::MulAdd(e, e2, two));
     const V four_x = hn::Mul(z, Number(d, 4));

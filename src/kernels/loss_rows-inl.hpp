@@ -7,6 +7,7 @@
 #define LAMINA_KERNELS_LOSS_ROWS_INL_HPP_
 #endif
 
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
 #include <limits>
@@ -74,23 +75,28 @@ HWY_INLINE ExpSum ExpSumOf(const T* x, size_t n, T* exps) {
     auto s3 = s0;
     size_t i = 0;
     for (; i + 4 * lanes <= m; i += 4 * lanes) {
-      const auto e0 = ExpOfNegative(d, hn::Sub(hn::LoadU(d, p + i), max));
-      const auto e1 = ExpOfNegative(d, hn::Sub(hn::LoadU(d, p + i + lanes), max));
-      const auto e2 = ExpOfNegative(d, hn::Sub(hn::LoadU(d, p + i + 2 * lanes), max));
-      const auto e3 = ExpOfNegative(d, hn::Sub(hn::LoadU(d, p + i + 3 * lanes), max));
+      const auto e0 = ExpOfDifference(d, hn::Sub(hn::LoadU(d, p + i), max));
+      const auto e1 = ExpOfDifference(d, hn::Sub(hn::LoadU(d, p + i + lanes), max));
+      const auto e2 = ExpOfDifference(d, hn::Sub(hn::LoadU(d, p + i + 2 * lanes), max));
+      const auto e3 = ExpOfDifference(d, hn::Sub(hn::LoadU(d, p + i + 3 * lanes), max));
       if (exps != nullptr) {
         hn::StoreU(e0, d, exps + i);
         hn::StoreU(e1, d, exps + i + lanes);
         hn::StoreU(e2, d, exps + i + 2 * lanes);
         hn::StoreU(e3, d, exps + i + 3 * lanes);
       }
+      // The memory is idle meanwhile: what follows is the next block, or row.
+      hwy::Prefetch(p + m + i);
+      hwy::Prefetch(p + m + i + lanes);
+      hwy::Prefetch(p + m + i + 2 * lanes);
+      hwy::Prefetch(p + m + i + 3 * lanes);
       // Two additions before the sum goes on in double err less than the exponentials.
       AddAsDouble(d, hn::Add(hn::Add(e0, e1), hn::Add(e2, e3)), s0, s1);
     }
     for (; i < m; i += lanes) {
       const size_t count = m - i < lanes ? m - i : lanes;
       const auto v = count < lanes ? LoadFirst(d, p + i, count) : hn::LoadU(d, p + i);
-      const auto e = ExpOfNegative(d, hn::Sub(v, max));
+      const auto e = ExpOfDifference(d, hn::Sub(v, max));
       if (exps != nullptr) {
         StoreSome(exps + i, count, e);
       }
@@ -192,7 +198,7 @@ HWY_INLINE void RowBackward(const ClassRow<T>& row, double g, double weight, T* 
         return;
       }
       EachVector(row, [&](size_t i, size_t count, auto x, auto t, auto w) HWY_ATTR {
-        const auto p = hn::Mul(ExpOfNegative(d, hn::Sub(x, c.max)), share);
+        const auto p = hn::Mul(ExpOfDifference(d, hn::Sub(x, c.max)), share);
         StoreSome(dx + i, count, hn::Mul(scale, hn::Sub(p, c.Weight(t, w))));
       });
       return;

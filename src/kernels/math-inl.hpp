@@ -271,20 +271,125 @@ constexpr T ExpHighest() {
   return sizeof(T) == 4 ? T(90) : T(711);
 }
 
+/// Sixteen floats to a vector have the sixteenth roots of 2 at hand: then n is a multiple of 1/16,
+/// r is so small that the polynomial needs three terms, and exp costs a quarter less.
+template <class D>
+constexpr bool HasRoots() {
+  return LAMINA_MATH_AVX512 != 0 && sizeof(hn::TFromD<D>) == 4 && hn::MaxLanes(D()) == 16;
+}
+
+#if LAMINA_MATH_AVX512
+alignas(64) constexpr float kRoots[16] = {1.0F,        1.04427378F, 1.09050773F, 1.13878863F,
+                                          1.18920712F, 1.24185781F, 1.29683955F, 1.35425555F,
+                                          1.41421356F, 1.47682615F, 1.54221083F, 1.61049033F,
+                                          1.68179283F, 1.75625216F, 1.83400809F, 1.91520656F};
+/// What they are too small by, as a factor less 1.
+alignas(64) constexpr float kRootErrors[16] = {0.0F,
+                                               4.62854708e-08F,
+                                               -1.19921571e-08F,
+                                               4.72978236e-08F,
+                                               3.19341809e-08F,
+                                               3.62105731e-08F,
+                                               -3.09907208e-08F,
+                                               -7.47521317e-09F,
+                                               1.71142713e-08F,
+                                               -3.04768342e-08F,
+                                               5.23333425e-09F,
+                                               6.10759162e-09F,
+                                               -1.47196054e-08F,
+                                               -5.25879512e-09F,
+                                               -6.12825982e-09F,
+                                               5.14060921e-09F};
+/// 2^(j / 16), where j is in the lowest four bits.
+HWY_INLINE hn::Vec512<float> RootAt(hn::Vec512<float> j) {
+  return hn::Vec512<float>{
+      _mm512_permutexvar_ps(_mm512_castps_si512(j.raw), _mm512_load_ps(kRoots))};
+}
+HWY_INLINE hn::Vec512<float> RootErrorAt(hn::Vec512<float> j) {
+  return hn::Vec512<float>{
+      _mm512_permutexvar_ps(_mm512_castps_si512(j.raw), _mm512_load_ps(kRootErrors))};
+}
+#endif
+
+/// exp(x) = exp(r) * 2^n in parts, for x from ExpLowest to ExpHighest. With kRough the reduction
+/// has one step where there are roots, which costs another |x| / 20 ULP.
+template <class D, bool kRough = false>
+class ExpParts {
+  using T = hn::TFromD<D>;
+  using V = hn::Vec<D>;
+  static constexpr bool kRoots = HasRoots<D>();
+
+ public:
+  HWY_INLINE ExpParts(D d, V x) {
+    if constexpr (kRoots) {
+      // The integer 16 n is in the low bits of the sum.
+      const V shift = hn::Set(d, T(786432.0));
+      const V sum = hn::MulAdd(x, hn::Set(d, T(kLog2E)), shift);
+      root_ = RootAt(sum);
+      n_ = hn::Sub(sum, shift);
+      if constexpr (kRough) {
+        r_ = hn::NegMulAdd(n_, hn::Set(d, T(0.693147180559945309)), x);
+      } else {
+        r_ = hn::NegMulAdd(n_, hn::Set(d, Ln2High<T>()), x);
+        r_ = hn::NegMulAdd(n_, hn::Set(d, Ln2Low<T>()), r_);
+      }
+    } else {
+      const ExpSplit<V> split = SplitExp(d, x);
+      r_ = split.r;
+      n_ = split.n;
+      root_ = hn::Set(d, T(1));
+    }
+  }
+  /// v * 2^n, where Mantissa() or a multiple of it is v.
+  HWY_INLINE V Scale(D d, V v) const { return MulPow2(d, v, n_); }
+  /// exp(r), with the root.
+  HWY_INLINE V Mantissa(D d) const {
+    if constexpr (kRoots) {
+      return hn::MulAdd(hn::Mul(root_, r_), Polynomial(d, r_, 1.0, 5.00019942e-01, 1.66670198e-01),
+                        root_);
+    } else {
+      return ExpReduced(d, r_);
+    }
+  }
+  HWY_INLINE V Value(D d) const { return Scale(d, Mantissa(d)); }
+  /// 2^n, with the root.
+  HWY_INLINE V Power(D d) const { return Scale(d, root_); }
+  /// v * 2^n, with the root.
+  HWY_INLINE V TimesPower(D d, V v) const { return Scale(d, kRoots ? hn::Mul(v, root_) : v); }
+  /// exp(-r): exp(x) = Power() / Inverse().
+  HWY_INLINE V Inverse(D d) const {
+    if constexpr (kRoots) {
+      return Polynomial(d, r_, 1.0, -1.0, 5.00019942e-01, -1.66670198e-01);
+    } else {
+      return ExpReduced(d, r_, -1);
+    }
+  }
+
+ private:
+  V r_;
+  V n_;
+  V root_;
+};
+
 /// exp(x). 1.5 ULP.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V Exp(D d, V x) {
   using T = hn::TFromD<D>;
   x = AtMost(d, AtLeast(d, x, hn::Set(d, ExpLowest<T>())), hn::Set(d, ExpHighest<T>()));
-  const ExpSplit<V> split = SplitExp(d, x);
-  return MulPow2(d, ExpReduced(d, split.r), split.n);
+  return ExpParts<D>(d, x).Value(d);
 }
 
 /// exp(x) for x <= 0. 1.5 ULP.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V ExpOfNegative(D d, V x) {
-  const ExpSplit<V> split = SplitExp(d, AtLeast(d, x, hn::Set(d, ExpLowest<hn::TFromD<D>>())));
-  return MulPow2(d, ExpReduced(d, split.r), split.n);
+  return ExpParts<D>(d, AtLeast(d, x, hn::Set(d, ExpLowest<hn::TFromD<D>>()))).Value(d);
+}
+
+/// exp(x) for x <= 0 that is a rounded difference. 1.5 ULP and |x| / 20 beside the |x| / 2 that the
+/// rounding costs.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V ExpOfDifference(D d, V x) {
+  return ExpParts<D, true>(d, AtLeast(d, x, hn::Set(d, ExpLowest<hn::TFromD<D>>()))).Value(d);
 }
 
 /// exp(x) - 1 for x in [-40, 0]. 2.5 ULP.
@@ -433,19 +538,34 @@ HWY_INLINE V Sigmoid(D d, V x) {
   using T = hn::TFromD<D>;
   x = AtMost(d, AtLeast(d, x, hn::Set(d, ExpLowest<T>())), hn::Set(d, T(40)));
   // exp(x) = 2^n exp(r): 2^n / (2^n + exp(-r)) is the same, and exact in the left tail.
-  const ExpSplit<V> split = SplitExp(d, x);
-  const V power = MulPow2(d, hn::Set(d, T(1)), split.n);
-  return hn::Div(power, hn::Add(power, ExpReduced(d, split.r, -1)));
+  const ExpParts<D> exp(d, x);
+  const V power = exp.Power(d);
+  return hn::Div(power, hn::Add(power, exp.Inverse(d)));
 }
 
 /// tanh(x). 3 ULP.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V Tanh(D d, V x) {
   using T = hn::TFromD<D>;
-  // With m = exp(-2|x|) - 1: tanh |x| = -m / (2 + m).
-  const V z = AtLeast(d, hn::Mul(hn::Abs(x), hn::Set(d, T(-2))), hn::Set(d, T(-40)));
-  const V m = ExpM1OfNegative(d, z);
-  return hn::CopySign(hn::Div(m, hn::Add(m, hn::Set(d, T(2)))), x);
+  if constexpr (HasRoots<D>()) {
+    // With m = exp(2|x|) - 1: tanh |x| = m / (m + 2). The root of 2 is not exact, and m is small:
+    // its error has to come along.
+    const V shift = hn::Set(d, T(786432.0));
+    const V z = AtMost(d, hn::Abs(hn::Add(x, x)), hn::Set(d, T(20)));
+    const V sum = hn::MulAdd(z, hn::Set(d, T(kLog2E)), shift);
+    const V n = hn::Sub(sum, shift);
+    const V r = hn::NegMulAdd(n, hn::Set(d, T(0.693147180559945309)), z);
+    const V power = MulPow2(d, RootAt(sum), n);
+    const V q = Polynomial(d, r, 1.0, 0.5, 1.66666667e-01, 4.16666667e-02);
+    const V m =
+        hn::MulAdd(power, hn::MulAdd(r, q, RootErrorAt(sum)), hn::Sub(power, hn::Set(d, T(1))));
+    return hn::CopySign(hn::Div(m, hn::Add(m, hn::Set(d, T(2)))), x);
+  } else {
+    // With m = exp(-2|x|) - 1: tanh |x| = -m / (2 + m).
+    const V z = AtLeast(d, hn::Mul(hn::Abs(x), hn::Set(d, T(-2))), hn::Set(d, T(-40)));
+    const V m = ExpM1OfNegative(d, z);
+    return hn::CopySign(hn::Div(m, hn::Add(m, hn::Set(d, T(2)))), x);
+  }
 }
 
 // ---------------------------------------------------------------- error function, normal tail

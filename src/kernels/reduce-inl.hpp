@@ -267,33 +267,37 @@ HWY_INLINE auto EitherNaN(V a, V b) {
 }
 #endif
 
-/// Four vectors at a time. Extremes look for NaN in pairs.
+/// Four vectors at a time, twice. Extremes look for NaN in pairs.
 template <class S, class D, class V = hn::Vec<D>, class T = hn::TFromD<D>>
 HWY_INLINE Index RowQuads(D d, const T* x, Index n, V p, Accumulator<V> (&s)[4]) {
   const Index lanes = static_cast<Index>(hn::Lanes(d));
-  Index i = 0;
-  if constexpr (S::kExtreme) {
-    auto nan = hn::IsNaN(hn::Zero(d));
-    for (; i + 4 * lanes <= n; i += 4 * lanes) {
-      const V x0 = hn::LoadU(d, x + i);
-      const V x1 = hn::LoadU(d, x + i + lanes);
-      const V x2 = hn::LoadU(d, x + i + 2 * lanes);
-      const V x3 = hn::LoadU(d, x + i + 3 * lanes);
-      s[0].first = S::Better(s[0].first, S::Map(x0));
-      s[1].first = S::Better(s[1].first, S::Map(x1));
-      s[2].first = S::Better(s[2].first, S::Map(x2));
-      s[3].first = S::Better(s[3].first, S::Map(x3));
-      nan = hn::Or(nan, hn::Or(EitherNaN(x0, x1), EitherNaN(x2, x3)));
+  auto nan = hn::IsNaN(hn::Zero(d));
+  const auto quad = [&](const T* from) HWY_ATTR {
+    if constexpr (S::kExtreme) {
+      V v[4];
+      for (Index k = 0; k < 4; ++k) {
+        v[k] = hn::LoadU(d, from + k * lanes);
+        s[k].first = S::Better(s[k].first, S::Map(v[k]));
+      }
+      nan = hn::Or(nan, hn::Or(EitherNaN(v[0], v[1]), EitherNaN(v[2], v[3])));
+    } else {
+      for (Index k = 0; k < 4; ++k) {
+        s[k] = S::Step(d, s[k], hn::LoadU(d, from + k * lanes), p);
+      }
     }
+  };
+  Index i = 0;
+  for (; i + 8 * lanes <= n; i += 8 * lanes) {
+    quad(x + i);
+    quad(x + i + 4 * lanes);
+  }
+  if (i + 4 * lanes <= n) {
+    quad(x + i);
+    i += 4 * lanes;
+  }
+  if constexpr (S::kExtreme) {
     const V none = hn::Set(d, std::numeric_limits<T>::quiet_NaN());
     s[0].second = hn::IfThenElse(nan, none, s[0].second);
-  } else {
-    for (; i + 4 * lanes <= n; i += 4 * lanes) {
-      s[0] = S::Step(d, s[0], hn::LoadU(d, x + i), p);
-      s[1] = S::Step(d, s[1], hn::LoadU(d, x + i + lanes), p);
-      s[2] = S::Step(d, s[2], hn::LoadU(d, x + i + 2 * lanes), p);
-      s[3] = S::Step(d, s[3], hn::LoadU(d, x + i + 3 * lanes), p);
-    }
   }
   return i;
 }
@@ -355,21 +359,88 @@ HWY_INLINE void RowPositions(D d, const ReduceRowsArgs<T>& a) {
   }
 }
 
-/// Accumulators wait in memory, so that long stretches of each row are read at once: that is what
-/// the hardware prefetcher and the address translation like.
+/// One more step for a vector of columns with each of kColumnRows rows. Extremes look for NaN in
+/// pairs of rows.
+constexpr Index kColumnRows = 4;
+template <class S, class D, class V = hn::Vec<D>, class T = hn::TFromD<D>>
+HWY_INLINE Accumulator<V> ColumnRows(D d, Accumulator<V> acc, const T* x, Index stride, V p,
+                                     Index row) {
+  if constexpr (S::kExtreme) {
+    V v[kColumnRows];
+    for (Index r = 0; r < kColumnRows; ++r) {
+      v[r] = hn::LoadU(d, x + r * stride);
+      acc.first = S::Better(acc.first, S::Map(v[r]));
+    }
+    const auto nan = hn::Or(EitherNaN(v[0], v[1]), EitherNaN(v[2], v[3]));
+    acc.second = hn::IfThenElse(nan, hn::Set(d, std::numeric_limits<T>::quiet_NaN()), acc.second);
+  } else {
+    for (Index r = 0; r < kColumnRows; ++r) {
+      const V q = S::kRowNumbers ? hn::Set(d, static_cast<T>(row + r)) : p;
+      acc = S::Step(d, acc, hn::LoadU(d, x + r * stride), q);
+    }
+  }
+  return acc;
+}
+
+/// kVectors vectors of columns from j on, accumulated in registers.
+template <class S, int kVectors, class D, class T = hn::TFromD<D>>
+HWY_INLINE void ColumnStrip(D d, const ReduceColumnsArgs<T>& a, Index j) {
+  using V = hn::Vec<D>;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  V p[kVectors];
+  Accumulator<V> acc[kVectors];
+  for (int v = 0; v < kVectors; ++v) {
+    p[v] = a.parameter != nullptr ? hn::LoadU(d, a.parameter + j + v * lanes) : hn::Zero(d);
+    acc[v] = S::Init(d);
+  }
+  const T* x = a.x + j;
+  Index row = 0;
+  for (; row + kColumnRows <= a.rows; row += kColumnRows) {
+    for (int v = 0; v < kVectors; ++v) {
+      acc[v] = ColumnRows<S>(d, acc[v], x + row * a.x_stride + v * lanes, a.x_stride, p[v], row);
+    }
+  }
+  for (; row < a.rows; ++row) {
+    for (int v = 0; v < kVectors; ++v) {
+      const V q = S::kRowNumbers ? hn::Set(d, static_cast<T>(row)) : p[v];
+      acc[v] = S::Step(d, acc[v], hn::LoadU(d, x + row * a.x_stride + v * lanes), q);
+    }
+  }
+  for (int v = 0; v < kVectors; ++v) {
+    hn::StoreU(S::Column(acc[v]), d, a.first + j + v * lanes);
+    if constexpr (S::kTwo) {
+      hn::StoreU(acc[v].second, d, a.second + j + v * lanes);
+    }
+  }
+}
+
+/// A few columns stay in registers. Otherwise accumulators wait in memory, so that long stretches
+/// of each row are read at once: that is what the hardware prefetcher and the address translation
+/// like.
 template <class S, class D, class T = hn::TFromD<D>>
 HWY_INLINE void ColumnBlock(D d, const ReduceColumnsArgs<T>& a) {
   using V = hn::Vec<D>;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
-  constexpr Index kRows = 4;
   constexpr bool kSecond = S::kTwo || S::kExtreme;
+  Index begin = 0;
+  if (a.width <= 8 * lanes) {
+    for (; begin + 4 * lanes <= a.width; begin += 4 * lanes) {
+      ColumnStrip<S, 4>(d, a, begin);
+    }
+    for (; begin + lanes <= a.width; begin += lanes) {
+      ColumnStrip<S, 1>(d, a, begin);
+    }
+    if (begin == a.width) {
+      return;
+    }
+  }
   HWY_ALIGN T first[kReduceWidth];
   HWY_ALIGN T second[kReduceWidth];
-  for (Index row = 0; row == 0 || row < a.rows; row += kRows) {
-    const Index rows = std::min(kRows, a.rows - row);
-    const bool is_last = row + kRows >= a.rows;
+  for (Index row = 0; row == 0 || row < a.rows; row += kColumnRows) {
+    const Index rows = std::min(kColumnRows, a.rows - row);
+    const bool is_last = row + kColumnRows >= a.rows;
     const T* x = a.x + row * a.x_stride;
-    for (Index j = 0; j < a.width; j += lanes) {
+    for (Index j = begin; j < a.width; j += lanes) {
       const Index count = std::min(lanes, a.width - j);
       const bool whole = count == lanes;
       V p = hn::Zero(d);
@@ -378,14 +449,11 @@ HWY_INLINE void ColumnBlock(D d, const ReduceColumnsArgs<T>& a) {
       }
       Accumulator<V> acc = S::Init(d);
       if (row > 0) {
-        acc.first = hn::Load(d, first + j);
-        acc.second = kSecond ? hn::Load(d, second + j) : acc.second;
+        acc.first = hn::Load(d, first + j - begin);
+        acc.second = kSecond ? hn::Load(d, second + j - begin) : acc.second;
       }
-      if (rows == kRows && whole) {
-        for (Index r = 0; r < kRows; ++r) {
-          const V q = S::kRowNumbers ? hn::Set(d, static_cast<T>(row + r)) : p;
-          acc = S::Step(d, acc, hn::LoadU(d, x + r * a.x_stride + j), q);
-        }
+      if (rows == kColumnRows && whole) {
+        acc = ColumnRows<S>(d, acc, x + j, a.x_stride, p, row);
       } else {
         for (Index r = 0; r < rows; ++r) {
           const T* from = x + r * a.x_stride + j;
@@ -394,9 +462,9 @@ HWY_INLINE void ColumnBlock(D d, const ReduceColumnsArgs<T>& a) {
         }
       }
       if (!is_last) {
-        hn::Store(acc.first, d, first + j);
+        hn::Store(acc.first, d, first + j - begin);
         if constexpr (kSecond) {
-          hn::Store(acc.second, d, second + j);
+          hn::Store(acc.second, d, second + j - begin);
         }
       } else if (whole) {
         hn::StoreU(S::Column(acc), d, a.first + j);

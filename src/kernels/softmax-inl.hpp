@@ -9,8 +9,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "kernels/math-inl.hpp"
 #include "kernels/softmax.hpp"
@@ -90,13 +92,15 @@ struct RowKernel {
     return hn::GetLane(hn::MaxOfLanes(d, m0));
   }
 
-  /// Sum of exp over at most kSumBlock elements; softmax also stores the terms.
+  /// Sum of exp over at most kSumBlock elements; softmax also stores the terms. Meanwhile `ahead`,
+  /// as long as x, is fetched.
   template <class D, class V = hn::Vec<D>, class T = hn::TFromD<D>>
   static HWY_INLINE T BlockExp(D d, const Logits<kPlain, D>& logits, V max, const T* x, T* y,
-                               Index n) {
+                               Index n, const T* ahead) {
     const Index lanes = static_cast<Index>(hn::Lanes(d));
     // The longer polynomial of double leaves registers for fewer vectors at a time.
     constexpr int kUnroll = sizeof(T) == 4 ? 4 : 2;
+    constexpr Index kLine = 64 / sizeof(T);
     V sums[kUnroll];
     for (V& sum : sums) {
       sum = hn::Zero(d);
@@ -105,7 +109,7 @@ struct RowKernel {
     for (; i + kUnroll * lanes <= n; i += kUnroll * lanes) {
       V e[kUnroll];
       for (int v = 0; v < kUnroll; ++v) {
-        e[v] = ExpOfNegative(d, logits.Shifted(hn::LoadU(d, x + i + v * lanes), max));
+        e[v] = ExpOfDifference(d, logits.Shifted(hn::LoadU(d, x + i + v * lanes), max));
       }
       for (int v = 0; v < kUnroll; ++v) {
         if constexpr (!kLog) {
@@ -113,13 +117,16 @@ struct RowKernel {
         }
         sums[v] = hn::Add(sums[v], e[v]);
       }
+      for (Index line = 0; line < kUnroll * lanes; line += kLine) {
+        hwy::Prefetch(ahead + i + line);
+      }
     }
     V s0 = kUnroll == 4
                ? hn::Add(hn::Add(sums[0], sums[1]), hn::Add(sums[2 % kUnroll], sums[3 % kUnroll]))
                : hn::Add(sums[0], sums[1]);
     for (; i < n; i += lanes) {
       const Index count = std::min(lanes, n - i);
-      V e = ExpOfNegative(
+      V e = ExpOfDifference(
           d, logits.Shifted(count == lanes ? hn::LoadU(d, x + i) : LoadTail(d, x + i, count), max));
       if (count == lanes) {
         if constexpr (!kLog) {
@@ -164,7 +171,7 @@ struct RowKernel {
       V sum = hn::Zero(d);
       for (int v = 0; v < kVectors; ++v) {
         z[v] = logits.Scaled(hn::Sub(z[v], max));
-        e[v] = ExpOfNegative(d, z[v]);
+        e[v] = ExpOfDifference(d, z[v]);
         sum = hn::Add(sum, e[v]);
       }
       sum = hn::SumOfLanes(d, sum);
@@ -231,11 +238,13 @@ struct RowKernel {
     for (Index row = 0; row < a.count; ++row) {
       const T* x = a.x + row * a.x_stride;
       T* y = a.y + row * a.y_stride;
+      // The memory is idle while exponentials are computed: time to fetch the next row.
+      const T* next = row < a.count - 1 || a.more ? x + a.x_stride : x;
       const V max = hn::Set(d, RowMax(d, logits, x, a.n));
       double sum = 0;
       for (Index i = 0; i < a.n; i += kSumBlock) {
         const Index n = std::min(kSumBlock, a.n - i);
-        sum += static_cast<double>(BlockExp(d, logits, max, x + i, y + i, n));
+        sum += static_cast<double>(BlockExp(d, logits, max, x + i, y + i, n, next + i));
       }
       // Softmax multiplies what was stored; log-softmax reads x again.
       const V factor = hn::Set(d, static_cast<T>(1.0 / sum));
@@ -251,6 +260,13 @@ struct RowKernel {
   static HWY_INLINE void Map(D d, const T* from, T* to, Index n, const F& function) {
     const Index lanes = static_cast<Index>(hn::Lanes(d));
     Index i = 0;
+    // Long rows begin anywhere: stores across lines cost more than those at their place.
+    const auto misplaced =
+        static_cast<Index>(reinterpret_cast<std::uintptr_t>(to) / sizeof(T)) & (lanes - 1);
+    if (misplaced != 0 && n >= 16 * lanes) {
+      i = lanes - misplaced;
+      StoreTail(d, function(LoadTail(d, from, i)), to, i);
+    }
     for (; i + 2 * lanes <= n; i += 2 * lanes) {
       const auto v0 = function(hn::LoadU(d, from + i));
       const auto v1 = function(hn::LoadU(d, from + i + lanes));
@@ -375,7 +391,7 @@ struct ColumnKernel {
       }
       for (Index i = begin; i < end; ++i) {
         for (int v = 0; v < kVectors; ++v) {
-          const V e = ExpOfNegative(d, logits.Shifted(load(x + i * a.x_stride, v), max[v]));
+          const V e = ExpOfDifference(d, logits.Shifted(load(x + i * a.x_stride, v), max[v]));
           if constexpr (!kLog) {
             store(e, y + i * a.y_stride, v);
           }
@@ -456,7 +472,7 @@ struct ColumnKernel {
       const bool first = i % kColumnSumBlock == 0;
       const bool last = i % kColumnSumBlock == kColumnSumBlock - 1 || i == a.n - 1;
       ForEachVector(d, width, [&](Index j, const auto& load, const auto& store) HWY_ATTR {
-        const V e = ExpOfNegative(d, logits.Shifted(load(from), hn::Load(d, max + j)));
+        const V e = ExpOfDifference(d, logits.Shifted(load(from), hn::Load(d, max + j)));
         if constexpr (!kLog) {
           store(e, to);
         }

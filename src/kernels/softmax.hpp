@@ -22,6 +22,7 @@ struct SoftmaxArgs {
   Index n = 0;      ///< elements of each, at least 1
   T scale = 1;      ///< 1 / temperature, positive
   bool negate = false;
+  bool more = false;  ///< another row follows in x, x_stride from the last
 };
 
 template <class T>

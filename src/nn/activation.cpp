@@ -6,6 +6,7 @@
 #include "kernels/activation.hpp"
 #include "nn/activation_params.hpp"
 #include "nn/layout.hpp"
+#include "nn/plain_pair.hpp"
 
 namespace lamina::nn {
 
@@ -99,9 +100,11 @@ void activation_into(const View<T>& x, MutArg<T> out, Activation kind,
                      const ActivationParams& params) {
   detail::check_activation(kind);
   const std::string_view operation = to_string(kind);
-  detail::check_same_shape(x, "x", out, "out", operation);
-  detail::check_writable(out, operation, "out");
-  detail::check_same_or_apart(out, "out", x, "x", operation);
+  if (!detail::is_plain_pair<T, T>(out, x)) {
+    detail::check_same_shape(x, "x", out, "out", operation);
+    detail::check_writable(out, operation, "out");
+    detail::check_same_or_apart(out, "out", x, "x", operation);
+  }
   forward(x, out, kind, detail::resolve_activation<T>(kind, params, operation));
 }
 
@@ -120,13 +123,19 @@ template <std::floating_point T>
 void activation_backward_into(const View<T>& dy, ViewArg<T> x, MutArg<T> dx, Activation kind,
                               const ActivationParams& params) {
   detail::check_activation(kind);
-  const std::string operation = backward_name(kind);
-  detail::check_same_shape(dy, "dy", x, "x", operation);
-  detail::check_same_shape(dx, "dx", x, "x", operation);
-  detail::check_writable(dx, operation, "dx");
-  detail::check_same_or_apart(dx, "dx", dy, "dy", operation);
-  detail::check_same_or_apart(dx, "dx", x, "x", operation);
-  backward<T>(dy, x, dx, kind, detail::resolve_activation<T>(kind, params, operation));
+  if (!detail::is_plain_pair<T, T>(dx, x) || !detail::is_plain_pair<T, T>(dx, dy)) {
+    const std::string operation = backward_name(kind);
+    detail::check_same_shape(dy, "dy", x, "x", operation);
+    detail::check_same_shape(dx, "dx", x, "x", operation);
+    detail::check_writable(dx, operation, "dx");
+    detail::check_same_or_apart(dx, "dx", dy, "dy", operation);
+    detail::check_same_or_apart(dx, "dx", x, "x", operation);
+  }
+  // The name may need memory; without parameters nothing can be wrong with them.
+  const Parameters p = params.a || params.b
+                           ? detail::resolve_activation<T>(kind, params, backward_name(kind))
+                           : detail::resolve_activation<T>(kind, params, to_string(kind));
+  backward<T>(dy, x, dx, kind, p);
 }
 
 template <std::floating_point T>

@@ -2,6 +2,7 @@
 
 #include "kernels/arithmetic.hpp"
 #include "nn/layout.hpp"
+#include "nn/plain_pair.hpp"
 
 namespace lamina::nn {
 
@@ -25,6 +26,13 @@ void check_clamp(T low, T high, std::string_view name) {
 
 template <class T>
 void binary_into(BinaryOp op, const View<T>& a, ViewArg<T> b, MutArg<T> out) {
+  if (detail::is_plain_pair<T, T>(out, a) && detail::is_plain_pair<T, T>(out, b)) {
+    detail::map_contiguous(
+        out.data(),
+        [op](T* y, const T* u, const T* v, Index n) { kernels::binary(op, u, v, y, n); },
+        out.size(), a.data(), b.data());
+    return;
+  }
   const std::string_view name = info(op).name;
   detail::check_defined(a, name, "a");
   detail::check_defined(b, name, "b");

@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "nn/layout.hpp"
@@ -147,6 +148,36 @@ void reduce_plain(Reduction kind, const ReduceBlocks<T>& blocks, ReduceStep step
   parallel_for(blocks.groups(), blocks.grain(), run);
 }
 
+/// All of a small row-major array, without a plan. False if the case is another one.
+template <class T>
+bool reduce_small(Reduction kind, const View<T>& x, const MutView<T>& out,
+                  const ReduceOptions& options) {
+  if (!options.axes.empty() || !is_plain(kind) || !x.defined() || !out.defined() ||
+      out.rank() != (options.keepdims ? x.rank() : 0) || !x.is_contiguous()) {
+    return false;
+  }
+  const Index n = x.size();
+  const T* const to = out.data();
+  if (n == 0 || n > kernels::kReduceBlock || out.size() != 1 ||
+      (std::less_equal<>()(x.data(), to) && std::less<>()(to, x.data() + n))) {
+    return false;
+  }
+  simd::detail::ensure_target();
+  kernels::ReduceRowsArgs<T> args;
+  args.step = steps_of(kind).first;
+  args.x = x.data();
+  args.count = 1;
+  args.n = n;
+  T second;
+  args.first = out.data();
+  args.second = &second;
+  kernels::reduce_rows(args);
+  if (kind == Reduction::Mean) {
+    *out.data() = static_cast<T>(static_cast<double>(*to) / static_cast<double>(n));
+  }
+  return true;
+}
+
 /// sqrt(sum x^2) where the squares would leave the range of T.
 template <class T>
 void scaled_norm(const ReduceBlocks<T>& blocks, T* out) {
@@ -214,6 +245,9 @@ Shape reduced_shape(const Shape& shape, const ReduceOptions& options, std::strin
 
 template <class T>
 void reduce_into(Reduction kind, const View<T>& x, MutArg<T> out, const ReduceOptions& options) {
+  if (reduce_small<T>(kind, x, out, options)) {
+    return;
+  }
   const std::string_view name = info(kind).name;
   check_defined(name, "x", x);
   const ReduceAxes axes(x.shape(), options, name);

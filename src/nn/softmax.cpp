@@ -99,8 +99,8 @@ Plan<K> make_plan(const Shape& shape, int axis, const std::array<const Strides*,
   return plan;
 }
 
-/// Calls rows(offsets, strides, count) or columns(offsets, count) for all of the plan, in chunks
-/// that depend on the shape alone.
+/// Calls rows(offsets, strides, count, more) or columns(offsets, count) for all of the plan, in
+/// chunks that depend on the shape alone. `more` tells whether another row follows the last one.
 template <int K, class R, class C>
 void run_plan(const Plan<K>& plan, Index element_bytes, R&& rows, C&& columns) {
   using Offsets = typename JointDims<K>::Offsets;
@@ -109,10 +109,12 @@ void run_plan(const Plan<K>& plan, Index element_bytes, R&& rows, C&& columns) {
   }
   if (plan.rows) {
     const Index grain = std::max(Index{1}, kGrain / plan.n);
-    parallel_for(plan.outer.size(), grain, [&](Index begin, Index end) {
+    const Index size = plan.outer.size();
+    const Index inner = plan.outer.rank() == 1 ? size : 0;
+    parallel_for(size, grain, [&](Index begin, Index end) {
       plan.outer.for_each_run(begin, end,
                               [&](const Offsets& offsets, Index count, const Offsets& strides) {
-                                rows(offsets, strides, count);
+                                rows(offsets, strides, count, end < inner);
                               });
     });
     return;
@@ -164,8 +166,9 @@ void forward(const View<T>& x, const MutView<T>& y, int axis, const Member& memb
   shared.negate = member.negate;
   run_plan(
       plan, static_cast<Index>(sizeof(T)),
-      [&](const auto& offsets, const auto& strides, Index count) {
+      [&](const auto& offsets, const auto& strides, Index count, bool more) {
         kernels::SoftmaxArgs<T> args = shared;
+        args.more = more;
         args.x = x.data() + offsets[0];
         args.y = y.data() + offsets[1];
         args.x_stride = strides[0];
@@ -214,7 +217,7 @@ void backward(const View<T>& dy, const View<T>& y, const MutView<T>& dx, int axi
   };
   run_plan(
       plan, static_cast<Index>(sizeof(T)),
-      [&](const auto& offsets, const auto& strides, Index count) {
+      [&](const auto& offsets, const auto& strides, Index count, bool /*more*/) {
         kernels::softmax_backward_rows(args_at(offsets, strides, count));
       },
       [&](const auto& offsets, Index count) {

@@ -17,7 +17,7 @@ namespace lamina::nn::detail {
 [[nodiscard]] Index streaming_bytes();
 
 /// Elements that wait in the L1 for being streamed.
-inline constexpr Index kStreamBlock = 1024;
+inline constexpr Index kStreamBlock = 512;
 
 /// True if a contiguous result of so many elements is to be streamed.
 template <class T>

@@ -19,6 +19,7 @@
 #include "lamina/nn/normalization.hpp"
 #include "lamina/nn/reduction.hpp"
 #include "lamina/nn/softmax.hpp"
+#include "lamina/nn/update.hpp"
 
 // Calls that write to given memory, again and again: small ones allocate nothing at all, larger
 // ones take their scratch from kept blocks and ask the system for nothing.
@@ -65,9 +66,25 @@ class SteadyState : public ::testing::Test {
 using Types = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(SteadyState, Types);
 
+/// Calls the case once, and then again: no memory, from the library's own store or the system.
+void expect_no_allocation(const Case& c, Index n) {
+  c.run();
+  const std::uint64_t blocks = allocation_count();
+  const std::uint64_t calls = g_new_calls.load();
+  for (int i = 0; i < 5; ++i) {
+    c.run();
+  }
+  EXPECT_EQ(allocation_count(), blocks) << c.name << " of " << n;
+  EXPECT_EQ(g_new_calls.load(), calls) << c.name << " of " << n;
+}
+
+/// From 8 to 256 elements: whole vectors, one more, one less, and some between.
+const std::vector<Index> kLengths{8,  9,  15, 16,  17,  24,  31,  32,  33,  48, 63,
+                                  64, 65, 96, 127, 128, 129, 160, 192, 255, 256};
+
 TYPED_TEST(SteadyState, SmallCallsAllocateNothing) {
   using T = TypeParam;
-  for (const Index n : {8, 64, 256}) {
+  for (const Index n : kLengths) {
     const Array<T> x = this->numbers({4, n}), w = this->numbers({n, n}), bias = this->numbers({n});
     Array<T> y = Array<T>::zeros({4, n}), row = Array<T>::zeros({n}), column = Array<T>::zeros({4});
     const Index depth = std::min<Index>(n, 64);  // longer ones pack B into a kept block
@@ -77,13 +94,19 @@ TYPED_TEST(SteadyState, SmallCallsAllocateNothing) {
     const std::vector<Case> cases{
         {"relu", [&] { relu_into<T>(x, y); }},
         {"gelu in place", [&] { gelu_into<T>(y, y); }},
+        {"leaky_relu", [&] { leaky_relu_into<T>(x, y); }},
+        {"exp", [&] { exp_into<T>(x, y); }},
         {"add", [&] { add_into<T>(x, x, y); }},
         {"add of a row", [&] { add_into<T>(x, bias, y); }},
+        {"mul by a number", [&] { binary_scalar_into<T>(BinaryOp::Mul, x, T(2), y); }},
         {"pow", [&] { pow_into<T>(x, x, y); }},
+        {"clamp", [&] { clamp_into<T>(x, T(-1), T(1), y); }},
+        {"axpy", [&] { axpy_into<T>(x, y, T(2)); }},
         {"softmax", [&] { softmax_into<T>(x, y); }},
         {"softmax axis 0", [&] { softmax_into<T>(x, y, {.axis = 0}); }},
         {"log_softmax", [&] { log_softmax_into<T>(x, y); }},
         {"linear", [&] { linear_into<T>(x, w, bias, y); }},
+        {"linear of a row", [&] { linear_into<T>(bias, w, bias, row); }},
         {"matmul", [&] { matmul_into<T>(short_rows, narrow, few); }},
         {"layer_norm", [&] { layer_norm_into<T>(x, y, bias, bias); }},
         {"rms_norm", [&] { rms_norm_into<T>(x, y, bias); }},
@@ -93,14 +116,26 @@ TYPED_TEST(SteadyState, SmallCallsAllocateNothing) {
         {"embedding", [&] { embedding_into<T>(indices, w, y); }},
     };
     for (const Case& c : cases) {
-      c.run();
-      const std::uint64_t blocks = allocation_count();
-      const std::uint64_t calls = g_new_calls.load();
-      for (int i = 0; i < 10; ++i) {
-        c.run();
-      }
-      EXPECT_EQ(allocation_count(), blocks) << c.name << " of " << n;
-      EXPECT_EQ(g_new_calls.load(), calls) << c.name << " of " << n;
+      expect_no_allocation(c, n);
+    }
+  }
+}
+
+TYPED_TEST(SteadyState, SmallGradientsAllocateNothing) {
+  using T = TypeParam;
+  for (const Index n : kLengths) {
+    const Array<T> x = this->numbers({4, n}), dy = this->numbers({4, n});
+    Array<T> dx = Array<T>::zeros({4, n}), dbias = Array<T>::zeros({n});
+    const std::vector<Case> cases{
+        {"relu_backward", [&] { activation_backward_into<T>(dy, x, dx, Activation::Relu); }},
+        {"leaky_relu_backward",  // a name too long to be kept in a string itself
+         [&] { activation_backward_into<T>(dy, x, dx, Activation::LeakyRelu); }},
+        {"softmax_backward", [&] { softmax_backward_into<T>(dy, x, dx); }},
+        {"log_softmax_backward", [&] { log_softmax_backward_into<T>(dy, x, dx); }},
+        {"linear_backward_bias", [&] { linear_backward_bias_into<T>(dy, dbias); }},
+    };
+    for (const Case& c : cases) {
+      expect_no_allocation(c, n);
     }
   }
 }
