@@ -237,9 +237,9 @@ Index workspace_bytes(const Shape& x, const Shape& weight, const ConvOptions<Ran
       break;
   }
   if (options.padding_value == PaddingValue::Zero) return bytes;
-  // The padded copy, which pad makes axis by axis.
+  // The padded copy, and what pad and its gradient make axis by axis.
   const Index padded = plan.problem.images * plan.problem.in_channels * plan.problem.in_positions();
-  return bytes + 2 * padded * static_cast<Index>(sizeof(T));
+  return bytes + 3 * padded * static_cast<Index>(sizeof(T));
 }
 
 }  // namespace

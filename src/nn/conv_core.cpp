@@ -7,6 +7,7 @@
 #include "nn/conv_parts.hpp"
 #include "nn/conv_weights.hpp"
 #include "nn/depthwise.hpp"
+#include "nn/direct_conv.hpp"
 #include "nn/implicit_gemm.hpp"
 #include "nn/winograd.hpp"
 
@@ -44,6 +45,17 @@ bool try_winograd(const ConvShape& shape, bool gradient, const ConvImage<const T
   return (channels_first || channels_last) && winograd_convolution(problem, x, w, bias, y, finish);
 }
 
+/// Without a gathered matrix, if that serves this problem. False: nothing is done.
+template <class T>
+bool try_direct(const ConvShape& shape, bool gradient, const ConvImage<const T>& x, const T* w,
+                const T* bias, const ConvImage<T>& y, const GemmFinish<T>& finish) {
+  const Index channels = gradient ? shape.in_channels : shape.out_channels;
+  const Index positions = gradient ? shape.in_positions() : shape.out_positions();
+  if (!direct_pays<T>(shape, gradient) || is_channels_last(y, channels, positions)) return false;
+  direct_convolution(shape, gradient, x, w, bias, y, finish);
+  return true;
+}
+
 }  // namespace
 
 template <class T>
@@ -55,7 +67,10 @@ void conv_forward(const ConvShape& shape, const ConvImage<const T>& x, const T* 
     depthwise_forward(shape, x, w, bias, y, finish);
     return;
   }
-  if (try_winograd(shape, false, x, w, bias, y, finish)) return;
+  if (try_winograd(shape, false, x, w, bias, y, finish) ||
+      try_direct(shape, false, x, w, bias, y, finish)) {
+    return;
+  }
   const Gather<T> gather = gather_of(shape, x);
   const Index rows = gather.rows();
   const Index out_group = shape.out_group();
@@ -208,7 +223,8 @@ void conv_input_gradient(const ConvShape& shape, const ConvImage<const T>& dy, c
                          const T* bias, const ConvImage<T>& dx, const GemmFinish<T>& finish) {
   if (shape.images * shape.in_channels * shape.in_positions() == 0) return;
   if (depthwise_input_gradient(shape, dy, w, bias, dx, finish) ||
-      try_winograd(shape, true, dy, w, bias, dx, finish)) {
+      try_winograd(shape, true, dy, w, bias, dx, finish) ||
+      try_direct(shape, true, dy, w, bias, dx, finish)) {
     return;
   }
   const PhaseGradient<T> gradient{shape, dy, w, bias, dx, finish};

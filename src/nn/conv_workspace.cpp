@@ -6,6 +6,8 @@
 #include "nn/conv_weights.hpp"
 #include "nn/depthwise.hpp"
 #include "nn/depthwise_parts.hpp"
+#include "nn/direct_conv.hpp"
+#include "nn/point_plan.hpp"
 #include "nn/winograd.hpp"
 
 namespace lamina::nn::detail {
@@ -92,11 +94,17 @@ bool by_winograd(const ConvShape& shape, bool gradient) {
   return winograd_pays(winograd_problem(shape, gradient));
 }
 
+template <class T>
+bool by_direct(const ConvShape& shape, bool gradient, bool channels_last) {
+  return !channels_last && !by_winograd(shape, gradient) && direct_pays<T>(shape, gradient);
+}
+
 }  // namespace
 
 template <class T>
 Index conv_forward_bytes(const ConvShape& shape, bool channels_last, int threads) {
   if (is_depthwise(shape)) return depthwise_bytes<T>(shape, channels_last, threads);
+  if (by_direct<T>(shape, false, channels_last)) return direct_bytes<T>(shape, false, threads);
   const Index rows = shape.in_group() * shape.taps();
   Gather<T> gather = gather_of(shape, image_of<T>(shape.in_channels, shape.in, channels_last));
   const Index together = channels_last ? shape.images : 1;
@@ -121,6 +129,9 @@ Index conv_forward_bytes(const ConvShape& shape, bool channels_last, int threads
 
 template <class T>
 Index conv_input_gradient_bytes(const ConvShape& shape, bool channels_last, int threads) {
+  if (!is_depthwise(shape) && by_direct<T>(shape, true, channels_last)) {
+    return direct_bytes<T>(shape, true, threads);
+  }
   Index most = 0;
   for (Index d = 0; d < shape.stride[0]; ++d) {
     for (Index h = 0; h < shape.stride[1]; ++h) {
@@ -179,19 +190,11 @@ Index conv_weight_gradient_bytes(const ConvShape& shape, bool channels_last, int
     return threads * product_bytes<T>() +
            count * bytes<T>(std::min(kPackedElements, 2 * positions * (rows + shape.out_group())));
   }
-  gather.channels_last = false;
-  const std::size_t axis = shape.out[0] > 1 ? 0 : 1;
-  const Index band = band_extent(gather, axis);
-  const Index planes = planes_elements(gather, axis, band);
-  // dy with zeros between its lines is no larger than the copy of one channel in one phase, but for
-  // a kernel of few taps.
-  std::array<Index, 3> extents = shape.out;
-  extents[axis] = band;
-  for (std::size_t a = 0; a < 3; ++a) extents[a] += PlaneAxis(gather.axes[a]).reach;
-  const Index spread = shape.out_group() * extents[0] * extents[1] * extents[2];
-  // The second term: what is not finite is gathered, and its taps are put in order.
-  return threads * product_bytes<T>() +
-         count * (bytes<T>(planes + spread + size) + rows * static_cast<Index>(sizeof(Index)));
+  const PointPlan plan = PointPlan::make<T>(shape);
+  const Index elements = plan.copied() * shape.in_group() + plan.positions() * plan.width +
+                         plan.parts * plan.rows * plan.width;
+  return count *
+         (bytes<T>(elements) + (plan.rows + plan.positions()) * static_cast<Index>(sizeof(Index)));
 }
 
 #define LAMINA_INSTANTIATE(T)                                               \

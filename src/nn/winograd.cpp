@@ -22,7 +22,7 @@ constexpr Index kTiles = 56;
 constexpr Index kManyTiles = 112;
 constexpr Index kManyChannels = 128;
 // Least channels, and tiles of all images: transforming the weights must pay.
-constexpr Index kLeastChannels = 64;
+constexpr Index kLeastChannels = 32;
 constexpr Index kLeastTiles = 12;
 // Elements and weights above this might overflow in a transform.
 constexpr double kLargest = 1e14;

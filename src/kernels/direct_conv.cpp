@@ -1,0 +1,274 @@
+#include "kernels/direct_conv.hpp"
+
+#include <array>
+#include <cstddef>
+#include <utility>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/direct_conv.cpp"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+#include "kernels/gemm.hpp"
+#include "kernels/tail-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::kernels::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Tiles that leave a register for a broadcast and one for each vector of the other factor. Few rows
+// take four vectors at a time, which gives enough chains to hide the latency of the FMA. Rows of a
+// point product have a pointer each: nine fit the integer registers.
+#if HWY_TARGET <= HWY_AVX3 || HWY_TARGET == HWY_NEON
+inline constexpr int kLineRows = 14;
+inline constexpr int kFewRows = 6;
+inline constexpr int kPointRows = 9;
+#elif HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR
+inline constexpr int kLineRows = 4;
+inline constexpr int kFewRows = 1;
+inline constexpr int kPointRows = 4;
+#else
+inline constexpr int kLineRows = 6;
+inline constexpr int kFewRows = 2;
+inline constexpr int kPointRows = 6;
+#endif
+
+template <int kRows, int kVectors, class T>
+void LineTile(const LineProduct<T>& p, Index row, const LineVector* vectors) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  V acc[kRows][kVectors];
+  HWY_UNROLL(16)
+  for (int r = 0; r < kRows; ++r) {
+    const V start = p.bias == nullptr ? hn::Zero(d) : hn::Set(d, p.bias[row + r]);
+    HWY_UNROLL(4)
+    for (int v = 0; v < kVectors; ++v) {
+      acc[r][v] = start;
+    }
+  }
+  const T* source[kVectors];
+  HWY_UNROLL(4)
+  for (int v = 0; v < kVectors; ++v) {
+    source[v] = p.source + vectors[v].from;
+  }
+  const T* HWY_RESTRICT a = p.a + row * p.depth;
+  const Index* HWY_RESTRICT offsets = p.offsets;
+  for (Index k = p.depth; k > 0; --k, a += kRows) {
+    const Index offset = *offsets++;
+    V b[kVectors];
+    HWY_UNROLL(4)
+    for (int v = 0; v < kVectors; ++v) {
+      b[v] = hn::LoadU(d, source[v] + offset);
+    }
+    HWY_UNROLL(16)
+    for (int r = 0; r < kRows; ++r) {
+      const V weight = hn::Set(d, a[r]);
+      HWY_UNROLL(4)
+      for (int v = 0; v < kVectors; ++v) {
+        acc[r][v] = hn::MulAdd(weight, b[v], acc[r][v]);
+      }
+    }
+  }
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  HWY_UNROLL(4)
+  for (int v = 0; v < kVectors; ++v) {
+    T* c = p.c + row * p.c_stride + vectors[v].to;
+    const Index count = vectors[v].count;
+    if (count == lanes) {
+      HWY_UNROLL(16)
+      for (int r = 0; r < kRows; ++r) {
+        hn::StoreU(acc[r][v], d, c + r * p.c_stride);
+      }
+    } else {
+      HWY_UNROLL(16)
+      for (int r = 0; r < kRows; ++r) {
+        StoreTail(d, acc[r][v], c + r * p.c_stride, count);
+      }
+    }
+  }
+}
+
+template <class T>
+using LineTileFn = void (*)(const LineProduct<T>&, Index, const LineVector*);
+
+// For 1, 2 ... rows; those of few rows wide.
+template <int kVectors, class T, size_t... kRow>
+constexpr std::array<LineTileFn<T>, sizeof...(kRow)> LineTiles(std::index_sequence<kRow...>) {
+  return {&LineTile<static_cast<int>(kRow) + 1, kVectors, T>...};
+}
+
+template <class T>
+void LineProductRun(const LineProduct<T>& p) {
+  static constexpr auto kWide = LineTiles<4, T>(std::make_index_sequence<kFewRows>());
+  static constexpr auto kTall = LineTiles<2, T>(std::make_index_sequence<kLineRows>());
+  const Index tiles = (p.rows + kLineRows - 1) / kLineRows;
+  for (Index t = 0; t < tiles; ++t) {
+    const Index row = gemm_tile_begin(p.rows, tiles, t);
+    const Index rows = gemm_tile_begin(p.rows, tiles, t + 1) - row;
+    const bool few = rows <= kFewRows;
+    const Index together = few ? 4 : 2;
+    const LineTileFn<T> tile =
+        few ? kWide[static_cast<size_t>(rows - 1)] : kTall[static_cast<size_t>(rows - 1)];
+    Index v = 0;
+    for (; v + together <= p.count; v += together) {
+      tile(p, row, p.vectors + v);
+    }
+    if (v < p.count) {
+      // What is left, its last vector several times.
+      LineVector rest[4];
+      for (Index i = 0; i < 4; ++i) {
+        rest[i] = p.vectors[HWY_MIN(v + i, p.count - 1)];
+      }
+      const bool narrow = few && p.count - v <= 2;
+      (narrow ? kTall[static_cast<size_t>(rows - 1)] : tile)(p, row, rest);
+    }
+  }
+}
+
+template <int kRows, int kVectors, class T>
+void PointTile(const PointProduct<T>& p, Index row) {
+  const hn::ScalableTag<T> d;
+  constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(hn::ScalableTag<T>()));
+  using V = hn::Vec<decltype(d)>;
+  V acc[kRows][kVectors];
+  const T* rows[kRows];
+  HWY_UNROLL(16)
+  for (int r = 0; r < kRows; ++r) {
+    rows[r] = p.rows[row + r];
+    HWY_UNROLL(2)
+    for (int v = 0; v < kVectors; ++v) {
+      acc[r][v] = hn::Zero(d);
+    }
+  }
+  const Index* HWY_RESTRICT offsets = p.offsets;
+  const T* HWY_RESTRICT b = p.b;
+  for (Index k = p.depth; k > 0; --k, b += kVectors * kLanes) {
+    const Index offset = *offsets++;
+    V bv[kVectors];
+    HWY_UNROLL(2)
+    for (int v = 0; v < kVectors; ++v) {
+      bv[v] = hn::LoadU(d, b + v * kLanes);
+    }
+    HWY_UNROLL(16)
+    for (int r = 0; r < kRows; ++r) {
+      const V av = hn::Set(d, rows[r][offset]);
+      HWY_UNROLL(2)
+      for (int v = 0; v < kVectors; ++v) {
+        acc[r][v] = hn::MulAdd(av, bv[v], acc[r][v]);
+      }
+    }
+  }
+  T* HWY_RESTRICT c = p.c + row * kVectors * kLanes;
+  HWY_UNROLL(16)
+  for (int r = 0; r < kRows; ++r) {
+    HWY_UNROLL(2)
+    for (int v = 0; v < kVectors; ++v) {
+      T* const to = c + (r * kVectors + v) * kLanes;
+      hn::StoreU(hn::Add(hn::LoadU(d, to), acc[r][v]), d, to);
+    }
+  }
+}
+
+template <class T>
+using PointTileFn = void (*)(const PointProduct<T>&, Index);
+
+template <int kVectors, class T, size_t... kRow>
+constexpr std::array<PointTileFn<T>, sizeof...(kRow)> PointTiles(std::index_sequence<kRow...>) {
+  return {&PointTile<static_cast<int>(kRow) + 1, kVectors, T>...};
+}
+
+template <class T>
+void PointProductRun(const PointProduct<T>& p) {
+  static constexpr auto kOne = PointTiles<1, T>(std::make_index_sequence<kPointRows>());
+  static constexpr auto kTwo = PointTiles<2, T>(std::make_index_sequence<kPointRows>());
+  const Index lanes = static_cast<Index>(hn::Lanes(hn::ScalableTag<T>()));
+  const auto& kernels = p.width == lanes ? kOne : kTwo;
+  const Index tiles = (p.count + kPointRows - 1) / kPointRows;
+  for (Index t = 0; t < tiles; ++t) {
+    const Index row = gemm_tile_begin(p.count, tiles, t);
+    const Index rows = gemm_tile_begin(p.count, tiles, t + 1) - row;
+    kernels[static_cast<size_t>(rows - 1)](p, row);
+  }
+}
+
+template <class T>
+LineTiling LineTilingRun() {
+  return {kLineRows, static_cast<Index>(hn::Lanes(hn::ScalableTag<T>()))};
+}
+template <class T>
+LineTiling PointTilingRun() {
+  return {kPointRows, static_cast<Index>(hn::Lanes(hn::ScalableTag<T>()))};
+}
+
+void LineProductF32(const LineProduct<float>& p) {
+  LineProductRun(p);
+}
+void LineProductF64(const LineProduct<double>& p) {
+  LineProductRun(p);
+}
+void PointProductF32(const PointProduct<float>& p) {
+  PointProductRun(p);
+}
+void PointProductF64(const PointProduct<double>& p) {
+  PointProductRun(p);
+}
+LineTiling LineTilingF32() {
+  return LineTilingRun<float>();
+}
+LineTiling LineTilingF64() {
+  return LineTilingRun<double>();
+}
+LineTiling PointTilingF32() {
+  return PointTilingRun<float>();
+}
+LineTiling PointTilingF64() {
+  return PointTilingRun<double>();
+}
+
+}  // namespace lamina::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace lamina::kernels {
+
+HWY_EXPORT(LineProductF32);
+HWY_EXPORT(LineProductF64);
+HWY_EXPORT(PointProductF32);
+HWY_EXPORT(PointProductF64);
+HWY_EXPORT(LineTilingF32);
+HWY_EXPORT(LineTilingF64);
+HWY_EXPORT(PointTilingF32);
+HWY_EXPORT(PointTilingF64);
+
+void line_product(const LineProduct<float>& product) {
+  HWY_DYNAMIC_DISPATCH(LineProductF32)(product);
+}
+void line_product(const LineProduct<double>& product) {
+  HWY_DYNAMIC_DISPATCH(LineProductF64)(product);
+}
+void point_product(const PointProduct<float>& product) {
+  HWY_DYNAMIC_DISPATCH(PointProductF32)(product);
+}
+void point_product(const PointProduct<double>& product) {
+  HWY_DYNAMIC_DISPATCH(PointProductF64)(product);
+}
+template <>
+LineTiling line_tiling<float>() {
+  return HWY_DYNAMIC_DISPATCH(LineTilingF32)();
+}
+template <>
+LineTiling line_tiling<double>() {
+  return HWY_DYNAMIC_DISPATCH(LineTilingF64)();
+}
+template <>
+LineTiling point_tiling<float>() {
+  return HWY_DYNAMIC_DISPATCH(PointTilingF32)();
+}
+template <>
+LineTiling point_tiling<double>() {
+  return HWY_DYNAMIC_DISPATCH(PointTilingF64)();
+}
+
+}  // namespace lamina::kernels
+#endif  // HWY_ONCE

@@ -1,0 +1,26 @@
+#pragma once
+
+// Convolution of few channels, channels first. A band of an image is copied with its padding; for
+// each tap a vector of positions is then loaded from where it lies in the copy, and meets the
+// weights of several channels. There is no gathered matrix, which for few channels costs more than
+// the product. The input gradient with stride 1 is the same with the kernel turned over.
+
+#include "nn/conv_core.hpp"
+
+namespace lamina::nn::detail {
+
+/// True where this is the way to go: by shape alone.
+template <class T>
+[[nodiscard]] bool direct_pays(const ConvShape& shape, bool gradient);
+
+/// y = finish(bias + w * x), or with `gradient` y = finish(bias + w^T * x) for x = dy. y is
+/// contiguous, channels first.
+template <class T>
+void direct_convolution(const ConvShape& shape, bool gradient, const ConvImage<const T>& x,
+                        const T* w, const T* bias, const ConvImage<T>& y,
+                        const GemmFinish<T>& finish);
+
+template <class T>
+[[nodiscard]] Index direct_bytes(const ConvShape& shape, bool gradient, int threads);
+
+}  // namespace lamina::nn::detail
