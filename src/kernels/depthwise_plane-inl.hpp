@@ -9,6 +9,7 @@
 
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
+#include "kernels/depthwise_last-inl.hpp"
 #include "kernels/depthwise_plane.hpp"
 #include "kernels/tail-inl.hpp"
 
@@ -76,15 +77,6 @@ void CopyPlane(const DepthwisePlane<T>& a) {
         }
       }
     }
-  }
-}
-
-template <class D, class T = hn::TFromD<D>>
-HWY_INLINE void StoreResult(D d, hn::Vec<D> v, bool stream, T* to) {
-  if (stream) {
-    hn::Stream(v, d, to);
-  } else {
-    hn::StoreU(v, d, to);
   }
 }
 
@@ -229,8 +221,146 @@ void PlaneRun(const DepthwisePlane<T>& a) {
   if (a.stream) hwy::FlushStream();
 }
 
+#if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
+
+// How far ahead lines of x are asked for, in bytes: the blocks below read several at a time, and
+// the hardware loses the stream.
+inline constexpr std::size_t kDepthwiseAhead = 8192;
+
+// Lanes j for which first + j is a column of x.
+template <class D>
+HWY_INLINE hn::Mask<D> InsideMask(D d, Index columns_in, Index first) {
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  const Index begin = HWY_MIN(HWY_MAX(-first, Index{0}), lanes);
+  const Index end = HWY_MIN(HWY_MAX(columns_in - first, begin), lanes);
+  return hn::AndNot(TailMask(d, begin), TailMask(d, end));
+}
+
+// What the three taps of one line of x are to a vector of positions: loads of neighbors, masked
+// where there is padding; with a stride of 2 the even or the odd columns of two loads.
+template <int kStride, class D>
+class DirectLine {
+ public:
+  using T = hn::TFromD<D>;
+  using V = hn::Vec<D>;
+  DirectLine(D d, Index columns_in, Index first) {
+    const Index lanes = static_cast<Index>(hn::Lanes(d));
+    for (int k = 0; k < 3; ++k) {
+      const Index from = kStride == 1 ? first + k : first + k * (k == 1 ? lanes : 1);
+      masks_[k] = InsideMask(d, columns_in, from);
+    }
+    if (kStride == 2) masks_[3] = InsideMask(d, columns_in, first + 2 + lanes);
+  }
+  // x: where the first position looks first.
+  HWY_INLINE void Taps(D d, const T* HWY_RESTRICT x, V& tap0, V& tap1, V& tap2) const {
+    const Index lanes = static_cast<Index>(hn::Lanes(d));
+    if constexpr (kStride == 1) {
+      tap0 = hn::MaskedLoad(masks_[0], d, x);
+      tap1 = hn::MaskedLoad(masks_[1], d, x + 1);
+      tap2 = hn::MaskedLoad(masks_[2], d, x + 2);
+    } else {
+      const V low = hn::MaskedLoad(masks_[0], d, x);
+      const V high = hn::MaskedLoad(masks_[1], d, x + lanes);
+      tap0 = hn::ConcatEven(d, high, low);
+      tap1 = hn::ConcatOdd(d, high, low);
+      tap2 = hn::ConcatEven(d, hn::MaskedLoad(masks_[3], d, x + 2 + lanes),
+                            hn::MaskedLoad(masks_[2], d, x + 2));
+    }
+  }
+
+ private:
+  hn::Mask<D> masks_[4];
+};
+
+// kRows lines of a vector of positions each, from x itself.
+template <int kStride, int kRows, class D, class T = hn::TFromD<D>>
+HWY_INLINE void DirectBlock(D d, const DepthwisePlane<T>& a, const DirectLine<kStride, D>& line,
+                            const hn::Vec<D> (&weights)[9], Index h, Index w) {
+  using V = hn::Vec<D>;
+  V acc[kRows];
+  HWY_UNROLL(8)
+  for (int r = 0; r < kRows; ++r) {
+    acc[r] = hn::Set(d, a.bias);
+  }
+  const Index top = a.low_row + h * kStride;
+  const T* const x = a.x + top * a.x_row_stride + a.low_column + w * kStride;
+  HWY_UNROLL(17)
+  for (int i = 0; i < kStride * (kRows - 1) + 3; ++i) {
+    if (top + i < 0 || top + i >= a.rows_in) continue;
+    if (i >= 3 - kStride) {
+      for (int v = 0; v < kStride; ++v) {
+        hwy::Prefetch(x + i * a.x_row_stride + kDepthwiseAhead / sizeof(T) + v * hn::MaxLanes(d));
+      }
+    }
+    V tap0, tap1, tap2;
+    line.Taps(d, x + i * a.x_row_stride, tap0, tap1, tap2);
+    HWY_UNROLL(3)
+    for (int k = 0; k < 3; ++k) {
+      if (i >= k && (i - k) % kStride == 0 && (i - k) / kStride < kRows) {
+        V& sum = acc[(i - k) / kStride];
+        sum = hn::MulAdd(weights[3 * k], tap0, sum);
+        sum = hn::MulAdd(weights[3 * k + 1], tap1, sum);
+        sum = hn::MulAdd(weights[3 * k + 2], tap2, sum);
+      }
+    }
+  }
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  T* HWY_RESTRICT y = a.y + h * a.columns + w;
+  HWY_UNROLL(8)
+  for (int r = 0; r < kRows; ++r, y += a.columns) {
+    if (a.columns - w >= lanes) {
+      StoreResult(d, acc[r], a.stream, y);
+    } else {
+      StoreTail(d, acc[r], y, a.columns - w);
+    }
+  }
+}
+
+template <int kStride, class T>
+void DirectRun(const DepthwisePlane<T>& a) {
+  using D = hn::ScalableTag<T>;
+  const D d;
+  hn::Vec<D> weights[9];
+  HWY_UNROLL(9)
+  for (int t = 0; t < 9; ++t) {
+    weights[t] = hn::Set(d, a.weights[t]);
+  }
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  for (Index h = 0; h < a.rows;) {
+    const Index rows = a.rows - h >= 7 ? 7 : a.rows - h >= 4 ? 4 : a.rows - h >= 2 ? 2 : 1;
+    for (Index w = 0; w < a.columns; w += lanes) {
+      const DirectLine<kStride, D> line(d, a.columns_in, a.low_column + w * kStride);
+      switch (rows) {
+        case 7:
+          DirectBlock<kStride, 7>(d, a, line, weights, h, w);
+          break;
+        case 4:
+          DirectBlock<kStride, 4>(d, a, line, weights, h, w);
+          break;
+        case 2:
+          DirectBlock<kStride, 2>(d, a, line, weights, h, w);
+          break;
+        default:
+          DirectBlock<kStride, 1>(d, a, line, weights, h, w);
+      }
+    }
+    h += rows;
+  }
+  if (a.stream) hwy::FlushStream();
+}
+
+#endif
+
 template <class T>
 void DepthwisePlaneRun(const DepthwisePlane<T>& a) {
+#if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
+  // Masks make the padding: no copy.
+  if (a.three_by_three && a.x_step == 1 && a.row_step == a.phases && a.row_step <= 2 &&
+      a.offsets[1] == (a.phases == 1 ? 1 : a.phase_columns) &&
+      a.offsets[2] == (a.phases == 1 ? 2 : 1)) {
+    return a.phases == 1 ? DirectRun<1>(a) : DirectRun<2>(a);
+  }
+#endif
   if (a.three_by_three && a.row_step == 1) return PlaneRun<1>(a);
   if (a.three_by_three && a.row_step == 2) return PlaneRun<2>(a);
   PlaneRun<0>(a);
@@ -294,167 +424,6 @@ void DepthwisePlaneSumsRun(const DepthwisePlaneSums<T>& s) {
   for (; t + 9 <= s.plane.taps; t += 9) PlaneSums<9>(s, t);
   for (; t + 3 <= s.plane.taps; t += 3) PlaneSums<3>(s, t);
   for (; t < s.plane.taps; ++t) PlaneSums<1>(s, t);
-}
-
-// kPositions positions from w on, all of which every tap sees.
-template <int kPositions, class T>
-HWY_INLINE void LastBlock(const DepthwiseLastLine<T>& a, Index w) {
-  const hn::ScalableTag<T> d;
-  using V = hn::Vec<decltype(d)>;
-  const Index lanes = static_cast<Index>(hn::Lanes(d));
-  Index c = 0;
-  for (; c + lanes <= a.channels; c += lanes) {
-    const V bias = a.bias == nullptr ? hn::Zero(d) : hn::LoadU(d, a.bias + c);
-    V acc[kPositions];
-    HWY_UNROLL(8)
-    for (int i = 0; i < kPositions; ++i) {
-      acc[i] = bias;
-    }
-    for (Index t = 0; t < a.tap_count; ++t) {
-      const V weight = hn::LoadU(d, a.taps[t].weights + c);
-      const T* HWY_RESTRICT x = a.taps[t].x + w * a.step + c;
-      HWY_UNROLL(8)
-      for (int i = 0; i < kPositions; ++i) {
-        acc[i] = hn::MulAdd(weight, hn::LoadU(d, x + i * a.step), acc[i]);
-      }
-    }
-    HWY_UNROLL(8)
-    for (int i = 0; i < kPositions; ++i) {
-      StoreResult(d, acc[i], a.stream, a.y + (w + i) * a.y_step + c);
-    }
-  }
-  if (c < a.channels) {
-    const Index left = a.channels - c;
-    for (int i = 0; i < kPositions; ++i) {
-      V acc = a.bias == nullptr ? hn::Zero(d) : LoadTail(d, a.bias + c, left);
-      for (Index t = 0; t < a.tap_count; ++t) {
-        acc = hn::MulAdd(LoadTail(d, a.taps[t].weights + c, left),
-                         LoadTail(d, a.taps[t].x + (w + i) * a.step + c, left), acc);
-      }
-      StoreTail(d, acc, a.y + (w + i) * a.y_step + c, left);
-    }
-  }
-}
-
-// The same where the taps come in threes that see neighboring positions, `next` apart: each vector
-// is loaded once for all positions of the result that see it.
-template <int kStride, int kPositions, class T>
-HWY_INLINE void LastBlock3(const DepthwiseLastLine<T>& a, Index w, Index next) {
-  const hn::ScalableTag<T> d;
-  using V = hn::Vec<decltype(d)>;
-  const Index lanes = static_cast<Index>(hn::Lanes(d));
-  for (Index c = 0; c < a.channels; c += lanes) {
-    const V bias = a.bias == nullptr ? hn::Zero(d) : hn::LoadU(d, a.bias + c);
-    V acc[kPositions];
-    HWY_UNROLL(8)
-    for (int i = 0; i < kPositions; ++i) {
-      acc[i] = bias;
-    }
-    for (Index t = 0; t < a.tap_count; t += 3) {
-      const DepthwiseLastTap<T>* HWY_RESTRICT taps = a.taps + t;
-      const V weights[3] = {hn::LoadU(d, taps[0].weights + c), hn::LoadU(d, taps[1].weights + c),
-                            hn::LoadU(d, taps[2].weights + c)};
-      const T* HWY_RESTRICT x = taps[0].x + w * a.step + c;
-      HWY_UNROLL(17)
-      for (int i = 0; i < kStride * (kPositions - 1) + 3; ++i, x += next) {
-        const V in = hn::LoadU(d, x);
-        HWY_UNROLL(3)
-        for (int k = 0; k < 3; ++k) {
-          if (i >= k && (i - k) % kStride == 0 && (i - k) / kStride < kPositions) {
-            V& sum = acc[(i - k) / kStride];
-            sum = hn::MulAdd(weights[k], in, sum);
-          }
-        }
-      }
-    }
-    HWY_UNROLL(8)
-    for (int i = 0; i < kPositions; ++i) {
-      StoreResult(d, acc[i], a.stream, a.y + (w + i) * a.y_step + c);
-    }
-  }
-}
-
-// One position at the edge: only the taps that see it.
-template <class T>
-HWY_INLINE void LastEdge(const DepthwiseLastLine<T>& a, Index w) {
-  const hn::ScalableTag<T> d;
-  using V = hn::Vec<decltype(d)>;
-  const Index lanes = static_cast<Index>(hn::Lanes(d));
-  for (Index c = 0; c < a.channels; c += lanes) {
-    const Index left = HWY_MIN(lanes, a.channels - c);
-    V acc = a.bias == nullptr ? hn::Zero(d) : LoadTail(d, a.bias + c, left);
-    for (Index t = 0; t < a.tap_count; ++t) {
-      const DepthwiseLastTap<T>& tap = a.taps[t];
-      if (w >= tap.begin && w < tap.end) {
-        acc = hn::MulAdd(LoadTail(d, tap.weights + c, left),
-                         LoadTail(d, tap.x + w * a.step + c, left), acc);
-      }
-    }
-    StoreTail(d, acc, a.y + w * a.y_step + c, left);
-  }
-}
-
-template <class T>
-void DepthwiseLastLineRun(const DepthwiseLastLine<T>& a) {
-  Index begin = 0;
-  Index end = a.positions;
-  for (Index t = 0; t < a.tap_count; ++t) {
-    begin = HWY_MAX(begin, a.taps[t].begin);
-    end = HWY_MIN(end, a.taps[t].end);
-  }
-  Index w = 0;
-  for (; w < HWY_MIN(begin, a.positions); ++w) LastEdge(a, w);
-  const Index lanes = static_cast<Index>(hn::Lanes(hn::ScalableTag<T>()));
-  if (a.channels % lanes == 0 && a.tap_count > 0 && a.tap_count % 3 == 0) {
-    const Index next = a.taps[1].x - a.taps[0].x;
-    bool threes = a.step == next || a.step == 2 * next;
-    for (Index t = 0; t < a.tap_count; t += 3) {
-      threes = threes && a.taps[t + 1].x - a.taps[t].x == next &&
-               a.taps[t + 2].x - a.taps[t + 1].x == next;
-    }
-    if (threes && a.step == next) {
-      for (; w + 7 <= end; w += 7) LastBlock3<1, 7>(a, w, next);
-      for (; w + 4 <= end; w += 4) LastBlock3<1, 4>(a, w, next);
-    } else if (threes) {
-      for (; w + 7 <= end; w += 7) LastBlock3<2, 7>(a, w, next);
-      for (; w + 4 <= end; w += 4) LastBlock3<2, 4>(a, w, next);
-    }
-  }
-  for (; w + 6 <= end; w += 6) LastBlock<6>(a, w);
-  for (; w + 2 <= end; w += 2) LastBlock<2>(a, w);
-  for (; w < end; ++w) LastBlock<1>(a, w);
-  for (; w < a.positions; ++w) LastEdge(a, w);
-  if (a.stream) hwy::FlushStream();
-}
-
-template <class T>
-void DepthwiseLastSumsRun(const DepthwiseLastSums<T>& a) {
-  const hn::ScalableTag<T> d;
-  using V = hn::Vec<decltype(d)>;
-  const Index lanes = static_cast<Index>(hn::Lanes(d));
-  for (Index c = 0; c < a.channels; c += lanes) {
-    const Index left = HWY_MIN(lanes, a.channels - c);
-    for (Index t = 0; t < a.tap_count; ++t) {
-      const DepthwiseLastTap<T>& tap = a.taps[t];
-      T* const sum = a.sums[t] + c;
-      V acc0 = LoadTail(d, sum, left);
-      V acc1 = hn::Zero(d);
-      Index w = tap.begin;
-      if (left == lanes) {
-        for (; w + 2 <= tap.end; w += 2) {
-          acc0 = hn::MulAdd(hn::LoadU(d, a.dy + w * a.dy_step + c),
-                            hn::LoadU(d, tap.x + w * a.step + c), acc0);
-          acc1 = hn::MulAdd(hn::LoadU(d, a.dy + (w + 1) * a.dy_step + c),
-                            hn::LoadU(d, tap.x + (w + 1) * a.step + c), acc1);
-        }
-      }
-      for (; w < tap.end; ++w) {
-        acc0 = hn::MulAdd(LoadTail(d, a.dy + w * a.dy_step + c, left),
-                          LoadTail(d, tap.x + w * a.step + c, left), acc0);
-      }
-      StoreTail(d, hn::Add(acc0, acc1), sum, left);
-    }
-  }
 }
 
 }  // namespace lamina::kernels::HWY_NAMESPACE

@@ -5,6 +5,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 
+#include "kernels/depthwise_last-inl.hpp"
 #include "kernels/depthwise_plane-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -28,6 +29,12 @@ void DepthwiseLastLineF32(const DepthwiseLastLine<float>& a) {
 void DepthwiseLastLineF64(const DepthwiseLastLine<double>& a) {
   DepthwiseLastLineRun(a);
 }
+void DepthwiseLastBandF32(const DepthwiseLastBand<float>& a) {
+  DepthwiseLastBandRun(a);
+}
+void DepthwiseLastBandF64(const DepthwiseLastBand<double>& a) {
+  DepthwiseLastBandRun(a);
+}
 void DepthwiseLastSumsF32(const DepthwiseLastSums<float>& a) {
   DepthwiseLastSumsRun(a);
 }
@@ -47,6 +54,8 @@ HWY_EXPORT(DepthwisePlaneSumsF32);
 HWY_EXPORT(DepthwisePlaneSumsF64);
 HWY_EXPORT(DepthwiseLastLineF32);
 HWY_EXPORT(DepthwiseLastLineF64);
+HWY_EXPORT(DepthwiseLastBandF32);
+HWY_EXPORT(DepthwiseLastBandF64);
 HWY_EXPORT(DepthwiseLastSumsF32);
 HWY_EXPORT(DepthwiseLastSumsF64);
 
@@ -67,6 +76,12 @@ void depthwise_last_line(const DepthwiseLastLine<float>& line) {
 }
 void depthwise_last_line(const DepthwiseLastLine<double>& line) {
   HWY_DYNAMIC_DISPATCH(DepthwiseLastLineF64)(line);
+}
+void depthwise_last_band(const DepthwiseLastBand<float>& band) {
+  HWY_DYNAMIC_DISPATCH(DepthwiseLastBandF32)(band);
+}
+void depthwise_last_band(const DepthwiseLastBand<double>& band) {
+  HWY_DYNAMIC_DISPATCH(DepthwiseLastBandF64)(band);
 }
 void depthwise_last_sums(const DepthwiseLastSums<float>& sums) {
   HWY_DYNAMIC_DISPATCH(DepthwiseLastSumsF32)(sums);

@@ -80,6 +80,31 @@ struct DepthwiseLastLine {
 void depthwise_last_line(const DepthwiseLastLine<float>& line);
 void depthwise_last_line(const DepthwiseLastLine<double>& line);
 
+inline constexpr Index kDepthwiseBandChannels = 16;
+
+/// Lines of a result with adjacent channels, 3 x 3 taps on neighbors: position (h, w) sees x from
+/// (low_row + h * stride, low_column + w * stride) on, zero outside x; in lines no more than the
+/// first and the last one that the band sees.
+template <class T>
+struct DepthwiseLastBand {
+  const T* x = nullptr;  ///< (0, 0) of the image
+  Index rows_in = 0, columns_in = 0;
+  Index x_row = 0, x_step = 0;
+  Index low_row = 0, low_column = 0;
+  Index stride = 1;            ///< 1 or 2
+  const T* weights = nullptr;  ///< (9, channels)
+  const T* bias = nullptr;     ///< (channels) or nullptr: zero
+  T* y = nullptr;              ///< line 0 of the band
+  Index y_row = 0, y_step = 0;
+  Index rows = 0, positions = 0;
+  Index channels = 0;
+  Index first_channel = 0, last_channel = 0;  ///< those to do, kDepthwiseBandChannels at least
+  bool stream = false;                        ///< y goes past the caches; then it is whole vectors
+};
+
+void depthwise_last_band(const DepthwiseLastBand<float>& band);
+void depthwise_last_band(const DepthwiseLastBand<double>& band);
+
 /// sums[t * channels + c] += sum over w of dy[w * dy_step + c] * x of tap t.
 template <class T>
 struct DepthwiseLastSums {

@@ -13,8 +13,9 @@ namespace {
 template <class T>
 Buffer<T> by_tap(const T* w, Index channels, Index taps) {
   Buffer<T> swapped(taps * channels);
-  for (Index c = 0; c < channels; ++c) {
-    for (Index t = 0; t < taps; ++t) swapped.data()[t * channels + c] = w[c * taps + t];
+  T* to = swapped.data();
+  for (Index t = 0; t < taps; ++t) {
+    for (Index c = 0; c < channels; ++c) *to++ = w[c * taps + t];
   }
   return swapped;
 }
@@ -71,10 +72,79 @@ Index line_grain(const ConvShape& shape, Index positions) {
 
 }  // namespace
 
+namespace {
+
+// Lines of a result and channels that are done together.
+constexpr Index kBandRows = 8;
+constexpr Index kBandChannels = 64;
+
+/// 3 x 3 taps on neighbors, padding of one line at most: bands of lines.
+bool has_bands(const ConvShape& shape) {
+  const Index stride = shape.stride[1];
+  const Index behind = (shape.out[1] - 1) * stride + 3 - shape.padding[1] - shape.in[1];
+  return is_image(shape) && shape.kernel[1] == 3 && shape.kernel[2] == 3 &&
+         shape.dilation[1] == 1 && shape.dilation[2] == 1 && (stride == 1 || stride == 2) &&
+         shape.stride[2] == stride && shape.padding[1] <= 1 && behind <= 1 &&
+         shape.in_channels >= kernels::kDepthwiseBandChannels;
+}
+
+template <class T>
+void forward_bands(const ConvShape& shape, const ConvImage<const T>& x, const T* w, const T* bias,
+                   const ConvImage<T>& y, const GemmFinish<T>& finish) {
+  const Index channels = shape.in_channels;
+  const Buffer<T> weights = by_tap(w, channels, shape.taps());
+  const Index bands = ceil_div(shape.out[1], kBandRows);
+  // What is finished is whole lines.
+  const Index parts = finish.function != nullptr ? 1 : std::max<Index>(1, channels / kBandChannels);
+  const bool stream = goes_around(shape, y, channels, finish);
+  const Index work = kBandRows * shape.out[2] * (channels / parts) * shape.taps() / 4;
+  const Index grain = std::max<Index>(1, kGrainWork / std::max<Index>(1, work));
+  parallel_for(shape.images * bands * parts, grain, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      const Index part = i % parts;
+      const Index h = i / parts % bands * kBandRows;
+      const Index image = i / (parts * bands);
+      const Index rows = std::min(kBandRows, shape.out[1] - h);
+      T* const out = y.data + image * y.image_stride + h * y.strides[1];
+      kernels::DepthwiseLastBand<T> band;
+      band.x = x.data + image * x.image_stride;
+      band.rows_in = shape.in[1];
+      band.columns_in = shape.in[2];
+      band.x_row = x.strides[1];
+      band.x_step = x.strides[2];
+      band.low_row = h * shape.stride[1] - shape.padding[1];
+      band.low_column = -shape.padding[2];
+      band.stride = shape.stride[1];
+      band.weights = weights.data();
+      band.bias = bias;
+      band.y = out;
+      band.y_row = y.strides[1];
+      band.y_step = channels;
+      band.rows = rows;
+      band.positions = shape.out[2];
+      band.channels = channels;
+      band.first_channel = part * kBandChannels;
+      band.last_channel = part == parts - 1 ? channels : band.first_channel + kBandChannels;
+      band.stream = stream;
+      kernels::depthwise_last_band(band);
+      if (finish.function == nullptr) continue;
+      for (Index r = 0; r < rows; ++r) {
+        finish.function(out + r * y.strides[1], shape.out[2] * channels, finish.params);
+      }
+    }
+  });
+}
+
+}  // namespace
+
 /// Channels last, one kernel a channel: whole lines, channels in the lanes.
 template <class T>
 void forward_last(const ConvShape& shape, const ConvImage<const T>& x, const T* w, const T* bias,
                   const ConvImage<T>& y, const GemmFinish<T>& finish) {
+  if (has_bands(shape)) {
+    forward_bands(shape, x, w, bias, y, finish);
+    return;
+  }
   const Axes<T> axes(shape);
   const LastTaps<T> all = forward_taps(axes, shape);
   const Index channels = shape.in_channels;

@@ -50,6 +50,15 @@ const ConvCase kCases[] = {
     {"depthwise", 2, 37, 37, 37, {9, 40}, {3, 3}, {1, 1}, {1, 1}, 1},
     {"depthwise_stride", 2, 5, 5, 5, {20, 75}, {3, 3}, {2, 2}, {1, 1}, 1},
     {"depthwise_stride_three", 1, 3, 3, 3, {20, 70}, {5, 3}, {3, 3}, {1, 2}, 2},
+    {"depthwise_parts", 2, 131, 131, 131, {17, 9}, {3, 3}, {2, 2}, {1, 1}, 1},
+    {"depthwise_unpadded", 2, 20, 20, 20, {12, 6}, {3, 3}, {1, 1}, {1, 1}, {}},
+    {"depthwise_padded_twice", 1, 18, 18, 18, {6, 35}, {3, 3}, {1, 1}, {1, 1}, 2},
+    {"depthwise_same_strided", 1, 17, 17, 17, {8, 34}, {3, 3}, {2, 2}, {1, 1}, P::same()},
+    {"depthwise_one_line", 1, 16, 16, 16, {1, 33}, {3, 3}, {1, 1}, {1, 1}, 1},
+    {"depthwise_one_column", 1, 16, 16, 16, {33, 1}, {3, 3}, {2, 2}, {1, 1}, 1},
+    {"depthwise_small", 2, 5, 5, 5, {14, 14}, {3, 3}, {2, 2}, {1, 1}, 1},
+    {"depthwise_wide_only", 1, 19, 19, 19, {9, 40}, {3, 3}, {1, 2}, {1, 1}, 1},
+    {"depthwise_dilated", 1, 19, 19, 19, {9, 40}, {3, 3}, {1, 1}, {1, 2}, 1},
     {"depthwise_multiplier", 2, 3, 6, 3, {8, 37}, {3, 3}, {1, 1}, {1, 1}, 1},
     // Larger than what is copied at a time.
     {"bands", 1, 8, 2, 1, {140, 130}, {3, 3}, {1, 1}, {1, 1}, 1},
@@ -407,6 +416,50 @@ TEST(ConvValues, NotANumberReachesItsWindowsAndNoOthers) {
     for (Index j = 0; j < 40; ++j) {
       EXPECT_EQ(std::isnan(y(0, 0, 1, j)), std::abs(j - at) <= 1) << at << ' ' << j;
     }
+  }
+}
+
+template <class T>
+void check_depthwise_nan(DataFormat format, Index stride) {
+  constexpr Index kChannels = 19;
+  const bool last = format == DataFormat::NHWC;
+  const nn::Conv2dOptions options{
+      .stride = {stride, stride}, .padding = 1, .groups = kChannels, .format = format};
+  const auto w = Array<T>::ones({kChannels, 1, 3, 3});
+  for (Index at = 0; at < 36; ++at) {
+    const Index channel = at % kChannels;
+    Array<T> x = Array<T>::ones(last ? Shape{1, 3, 36, kChannels} : Shape{1, kChannels, 3, 36});
+    (last ? x(0, 1, at, channel) : x(0, channel, 1, at)) = std::numeric_limits<T>::quiet_NaN();
+    const auto y = nn::conv2d(x, w, options);
+    const auto planes = last ? y.permute({0, 3, 1, 2}) : View<T>(y);
+    for (Index c = 0; c < kChannels; ++c) {
+      for (Index j = 0; j < planes.shape()[3]; ++j) {
+        const bool seen = c == channel && std::abs(j * stride - at) <= 1;
+        EXPECT_EQ(std::isnan(planes(0, c, 0, j)), seen) << at << ' ' << c << ' ' << j;
+      }
+    }
+  }
+}
+
+TEST(ConvValues, NotANumberStaysInItsChannel) {
+  for (const DataFormat format : {DataFormat::NCHW, DataFormat::NHWC}) {
+    for (const Index stride : {1, 2}) {
+      check_depthwise_nan<float>(format, stride);
+      check_depthwise_nan<double>(format, stride);
+    }
+  }
+}
+
+TEST(ConvValues, DepthwiseStartsFromTheBias) {
+  Generator generator(12);
+  const auto bias = random_normal<double>({35}, generator);
+  const auto w = Array<double>::zeros({35, 1, 3, 3});
+  for (const DataFormat format : {DataFormat::NCHW, DataFormat::NHWC}) {
+    const bool last = format == DataFormat::NHWC;
+    const auto x = Array<double>::ones(last ? Shape{1, 9, 5, 35} : Shape{1, 35, 9, 5});
+    const auto y = nn::conv2d(x, w, bias, {.padding = 1, .groups = 35, .format = format});
+    const auto planes = last ? y.permute({0, 3, 1, 2}) : View<double>(y);
+    for (Index c = 0; c < 35; ++c) EXPECT_EQ(planes(0, c, 8, 4), bias(c));
   }
 }
 
