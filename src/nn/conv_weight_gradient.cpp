@@ -153,108 +153,162 @@ void turn_weights(const PointPlan& plan, const T* sums, Index outputs, T* dw) {
                });
 }
 
-/// Writes dw of a group: a weight for each (channel, tap) times the outputs, summed over positions.
-///
-/// dy is turned so that the outputs of a position are adjacent, x copied with its padding. Then the
-/// product reads x where it lies: the positions that a tap sees are where those of the first tap
-/// are, moved by a constant. Images, or bands of one, are taken block by block.
+/// What a weight gradient multiplies of a block of images, or of a band of one: dy, turned so that
+/// the outputs of a position are adjacent, and x with its padding. The product reads x where it
+/// lies: what a tap sees at a position is as far from what it sees at the first as for other taps.
 template <class T>
-void point_gradient(const ConvShape& shape, const PointPlan& plan, const ConvImage<const T>& dy,
-                    const T* dy_data, const ConvImage<const T>& x, const T* x_data, T* dw) {
-  const Index channels = shape.in_group();
-  const Index outputs = shape.out_group();
-  const Index rows = plan.rows;
-  const Index plane = plan.extents[0] * plan.extents[1] * plan.extents[2];
-  const Index channel_stride = plan.images * plane;
-  const Buffer<T> copy(channels * channel_stride);
-  const Buffer<T> turned(plan.width * plan.positions());
-  const Buffer<T> sums(plan.parts * rows * plan.width);
+class PointBlock {
+ public:
+  PointBlock(const ConvShape& shape, const PointPlan& plan, const ConvImage<const T>& dy,
+             const ConvImage<const T>& x)
+      : shape_(shape),
+        plan_(plan),
+        dy_(dy),
+        x_(x),
+        plane_(plan.extents[0] * plan.extents[1] * plan.extents[2]),
+        copy_(shape.in_group() * plan.images * plane_),
+        turned_(plan.width * plan.positions()),
+        seen_(plan.rows),
+        offsets_(plan.positions()) {
+    const auto place = [&](Index n, Index d, Index h) {
+      return n * plane_ + (d * plan.extents[1] + h) * plan.extents[2];
+    };
+    const T** seen = seen_.data();
+    for (Index c = 0; c < shape.in_group(); ++c) {
+      for (Index d = 0; d < shape.kernel[0]; ++d) {
+        for (Index h = 0; h < shape.kernel[1]; ++h) {
+          const T* const line =
+              copy_.data() + place(c * plan.images, d * shape.dilation[0], h * shape.dilation[1]);
+          for (Index v = 0; v < shape.kernel[2]; ++v) *seen++ = line + v * shape.dilation[2];
+        }
+      }
+    }
+    // The positions of a smaller block come first.
+    Index* offset = offsets_.data();
+    for (Index n = 0; n < plan.images; ++n) {
+      for (Index d = 0; d < plan.out[0]; ++d) {
+        for (Index h = 0; h < plan.out[1]; ++h) {
+          const Index line = place(n, d * shape.stride[0], h * shape.stride[1]);
+          for (Index v = 0; v < plan.out[2]; ++v) *offset++ = line + v * shape.stride[2];
+        }
+      }
+    }
+  }
+
+  /// Calls body() for each block of the images [begin, end), once it is loaded.
+  template <class F>
+  void for_each(Index begin, Index end, const F& body) {
+    const Index step = plan_.out[plan_.axis];
+    for (Index image = begin; image < end; image += plan_.images) {
+      for (Index first = 0; first < shape_.out[plan_.axis]; first += step) {
+        load(image, std::min(plan_.images, end - image), first);
+        body();
+      }
+    }
+  }
+  [[nodiscard]] Index positions() const { return positions_; }
+
+  /// Adds the products of the positions [begin, end) to rows [row, row + count) of the panel that
+  /// starts at `column`.
+  void multiply(Index row, Index count, Index column, Index begin, Index end, T* sums) const {
+    const Index width = std::min(plan_.panel, plan_.width - column);
+    kernels::PointProduct<T> product;
+    product.rows = seen_.data() + row;
+    product.count = count;
+    product.width = width;
+    product.c = sums + column * plan_.rows + row * width;
+    for (Index k = begin; k < end; k += kPointDepth) {
+      product.offsets = offsets_.data() + k;
+      product.depth = std::min(kPointDepth, end - k);
+      product.b = turned_.data() + column * positions_ + k * width;
+      kernels::point_product(product);
+    }
+  }
+
+ private:
+  void load(Index image, Index images, Index first) {
+    std::array<Index, 3> out = plan_.out;
+    out[plan_.axis] = std::min(out[plan_.axis], shape_.out[plan_.axis] - first);
+    positions_ = images * out[0] * out[1] * out[2];
+    const Index channels = shape_.in_group();
+    const Index lines = plan_.extents[0] * plan_.extents[1];
+    const auto copy_line = [&](Index i) {
+      std::array<Index, 2> at{i % lines / plan_.extents[1], i % plan_.extents[1]};
+      at[plan_.axis] += first * shape_.stride[plan_.axis];
+      copy_padded_line(x_, x_.data + (image + i / lines) * x_.image_stride, channels, shape_.in,
+                       {at[0] - shape_.padding[0], at[1] - shape_.padding[1], -shape_.padding[2],
+                        plan_.extents[2]},
+                       copy_.data() + i * plan_.extents[2], plan_.images * plane_);
+    };
+    parallel_for(images * lines, std::max<Index>(1, kCopyGrain / (channels * plan_.extents[2])),
+                 [&](Index begin, Index end) {
+                   for (Index i = begin; i < end; ++i) copy_line(i);
+                 });
+    turn_outputs(plan_, dy_, dy_.data + image * dy_.image_stride + first * dy_.strides[plan_.axis],
+                 images, out, shape_.out_group(), turned_.data());
+  }
+
+  const ConvShape& shape_;
+  const PointPlan& plan_;
+  const ConvImage<const T>& dy_;
+  const ConvImage<const T>& x_;
+  Index plane_;
+  Buffer<T> copy_;         // (channel, image, depth, height, width)
+  Buffer<T> turned_;       // (panel, position, output)
+  Buffer<const T*> seen_;  // what the first position sees, for each (channel, tap)
+  Buffer<Index> offsets_;  // how much further on the others see it
+  Index positions_ = 0;
+};
+
+/// Few weights: each part of the images has sums of its own, and what a thread copies it reads.
+template <class T>
+void gradient_by_images(const ConvShape& shape, const PointPlan& plan, const ConvImage<const T>& dy,
+                        const ConvImage<const T>& x, T* dw) {
+  const Index size = plan.rows * plan.width;
+  const Buffer<T> sums(plan.parts * size);
+  parallel_for(plan.parts, 1, [&](Index begin, Index end) {
+    PointBlock<T> block(shape, plan, dy, x);
+    for (Index part = begin; part < end; ++part) {
+      T* const own = sums.data() + part * size;
+      std::fill_n(own, size, T(0));
+      block.for_each(shape.images * part / plan.parts, shape.images * (part + 1) / plan.parts, [&] {
+        for (Index column = 0; column < plan.width; column += plan.panel) {
+          block.multiply(0, plan.rows, column, 0, block.positions(), own);
+        }
+      });
+    }
+  });
+  parallel_for(size, kCopyGrain / plan.parts, [&](Index begin, Index end) {
+    for (Index part = 1; part < plan.parts; ++part) {
+      const T* const more = sums.data() + part * size;
+      for (Index i = begin; i < end; ++i) sums.data()[i] += more[i];
+    }
+  });
+  turn_weights(plan, sums.data(), shape.out_group(), dw);
+}
+
+/// Many weights: threads share each block and have rows of their own.
+template <class T>
+void gradient_by_rows(const ConvShape& shape, const PointPlan& plan, const ConvImage<const T>& dy,
+                      const ConvImage<const T>& x, T* dw) {
+  const Buffer<T> sums(plan.rows * plan.width);
   std::fill_n(sums.data(), sums.size(), T(0));
-
-  // What the first position sees, and how much further on the others see it; those of a smaller
-  // block come first.
-  const Buffer<const T*> seen(rows);
-  const T** next = seen.data();
-  for (Index c = 0; c < channels; ++c) {
-    for (Index d = 0; d < shape.kernel[0]; ++d) {
-      for (Index h = 0; h < shape.kernel[1]; ++h) {
-        for (Index v = 0; v < shape.kernel[2]; ++v) {
-          *next++ =
-              copy.data() + c * channel_stride +
-              (d * shape.dilation[0] * plan.extents[1] + h * shape.dilation[1]) * plan.extents[2] +
-              v * shape.dilation[2];
-        }
-      }
-    }
-  }
-  const Buffer<Index> offsets(plan.positions());
-  Index* offset = offsets.data();
-  for (Index n = 0; n < plan.images; ++n) {
-    for (Index d = 0; d < plan.out[0]; ++d) {
-      for (Index h = 0; h < plan.out[1]; ++h) {
-        const Index line =
-            n * plane +
-            (d * shape.stride[0] * plan.extents[1] + h * shape.stride[1]) * plan.extents[2];
-        for (Index v = 0; v < plan.out[2]; ++v) *offset++ = line + v * shape.stride[2];
-      }
-    }
-  }
-
-  for (Index image = 0; image < shape.images; image += plan.images) {
-    const Index images = std::min(plan.images, shape.images - image);
-    for (Index first = 0; first < shape.out[plan.axis]; first += plan.out[plan.axis]) {
-      std::array<Index, 3> out = plan.out;
-      out[plan.axis] = std::min(out[plan.axis], shape.out[plan.axis] - first);
-      const T* const from_x = x_data + image * x.image_stride;
-      const T* const from_dy = dy_data + image * dy.image_stride + first * dy.strides[plan.axis];
-      const Index lines = plan.extents[0] * plan.extents[1];
-      parallel_for(images * lines, std::max<Index>(1, kCopyGrain / (channels * plan.extents[2])),
-                   [&](Index begin, Index end) {
-                     for (Index i = begin; i < end; ++i) {
-                       const Index n = i / lines;
-                       std::array<Index, 2> at{i % lines / plan.extents[1], i % plan.extents[1]};
-                       at[plan.axis] += first * shape.stride[plan.axis];
-                       copy_padded_line(x, from_x + n * x.image_stride, channels, shape.in,
-                                        {at[0] - shape.padding[0], at[1] - shape.padding[1],
-                                         -shape.padding[2], plan.extents[2]},
-                                        copy.data() + i * plan.extents[2], channel_stride);
-                     }
-                   });
-      turn_outputs(plan, dy, from_dy, images, out, outputs, turned.data());
-
-      const Index positions = images * out[0] * out[1] * out[2];
-      const Index units = plan.panels() * plan.groups * plan.parts;
-      const auto run = [&](Index unit) {
-        const Index part = unit % plan.parts;
-        const Index group = unit / plan.parts % plan.groups;
-        const Index column = unit / plan.parts / plan.groups * plan.panel;
-        const Index row = rows * group / plan.groups;
-        const Index width = std::min(plan.panel, plan.width - column);
-        kernels::PointProduct<T> product;
-        product.rows = seen.data() + row;
-        product.count = rows * (group + 1) / plan.groups - row;
-        product.width = width;
-        product.c = sums.data() + part * rows * plan.width + column * rows + row * width;
-        const Index behind = positions * (part + 1) / plan.parts;
-        for (Index k = positions * part / plan.parts; k < behind; k += kPointDepth) {
-          product.offsets = offsets.data() + k;
-          product.depth = std::min(kPointDepth, behind - k);
-          product.b = turned.data() + column * positions + k * width;
-          kernels::point_product(product);
-        }
-      };
-      const Index work = rows * plan.width * positions / units;
-      parallel_for(units, std::max<Index>(1, kPointWork / std::max<Index>(work, 1)),
-                   [&](Index begin, Index end) {
-                     for (Index unit = begin; unit < end; ++unit) run(unit);
-                   });
-    }
-  }
-  for (Index part = 1; part < plan.parts; ++part) {
-    const T* const more = sums.data() + part * rows * plan.width;
-    for (Index i = 0; i < rows * plan.width; ++i) sums.data()[i] += more[i];
-  }
-  turn_weights(plan, sums.data(), outputs, dw);
+  PointBlock<T> block(shape, plan, dy, x);
+  block.for_each(0, shape.images, [&] {
+    const Index units = plan.panels() * plan.groups;
+    const Index work = sums.size() * block.positions() / units;
+    parallel_for(units, std::max<Index>(1, kPointWork / std::max<Index>(work, 1)),
+                 [&](Index begin, Index end) {
+                   for (Index unit = begin; unit < end; ++unit) {
+                     const Index group = unit % plan.groups;
+                     const Index row = plan.rows * group / plan.groups;
+                     block.multiply(row, plan.rows * (group + 1) / plan.groups - row,
+                                    unit / plan.groups * plan.panel, 0, block.positions(),
+                                    sums.data());
+                   }
+                 });
+  });
+  turn_weights(plan, sums.data(), shape.out_group(), dw);
 }
 
 }  // namespace
@@ -274,9 +328,16 @@ void conv_weight_gradient(const ConvShape& shape, const ConvImage<const T>& dy,
   if (plain_gradient(shape, dy, x, dw)) return;
   const PointPlan plan = PointPlan::make<T>(shape);
   const auto product = [&](Index group) {
-    point_gradient(shape, plan, dy, dy.data + group * shape.out_group() * dy.channel_stride, x,
-                   x.data + group * shape.in_group() * x.channel_stride,
-                   dw + group * shape.out_group() * plan.rows);
+    ConvImage<const T> own_dy = dy;
+    ConvImage<const T> own_x = x;
+    own_dy.data += group * shape.out_group() * dy.channel_stride;
+    own_x.data += group * shape.in_group() * x.channel_stride;
+    T* const own_dw = dw + group * shape.out_group() * plan.rows;
+    if (plan.parts > 1) {
+      gradient_by_images(shape, plan, own_dy, own_x, own_dw);
+    } else {
+      gradient_by_rows(shape, plan, own_dy, own_x, own_dw);
+    }
   };
   for_each_product(shape.groups, size / shape.groups * shape.images * shape.out_positions(),
                    product);

@@ -191,10 +191,12 @@ Index conv_weight_gradient_bytes(const ConvShape& shape, bool channels_last, int
            count * bytes<T>(std::min(kPackedElements, 2 * positions * (rows + shape.out_group())));
   }
   const PointPlan plan = PointPlan::make<T>(shape);
-  const Index elements = plan.copied() * shape.in_group() + plan.positions() * plan.width +
-                         plan.parts * plan.rows * plan.width;
-  return count *
-         (bytes<T>(elements) + (plan.rows + plan.positions()) * static_cast<Index>(sizeof(Index)));
+  const Index blocks = std::min<Index>(plan.parts, threads);
+  const Index elements =
+      blocks * (plan.copied() * shape.in_group() + plan.positions() * plan.width) +
+      plan.parts * plan.rows * plan.width;
+  const Index places = blocks * (plan.rows + plan.positions());
+  return count * (bytes<T>(elements) + places * static_cast<Index>(sizeof(Index)));
 }
 
 #define LAMINA_INSTANTIATE(T)                                               \

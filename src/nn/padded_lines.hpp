@@ -51,9 +51,11 @@ void copy_padded_line(const ConvImage<const T>& image, const T* data, Index chan
   }
   for (Index c = 0; c < channels; ++c, to += channel_stride) {
     std::fill_n(to, begin, T(0));
-    if (end > done) {
-      kernels::copy_strided(from + c * image.channel_stride + (done - begin) * image.strides[2],
-                            image.strides[2], end - done, to + done);
+    const T* const rest = from + c * image.channel_stride + (done - begin) * image.strides[2];
+    if (image.strides[2] == 1) {
+      std::copy(rest, rest + (end - done), to + done);
+    } else if (end > done) {
+      kernels::copy_strided(rest, image.strides[2], end - done, to + done);
     }
     std::fill(to + end, to + line.count, T(0));
   }

@@ -16,14 +16,14 @@ inline constexpr Index kMostPanel = 64;
 
 /// Of one group of channels.
 struct PointPlan {
-  Index rows = 0;              ///< (channel, tap)
-  Index width = 0;             ///< outputs, in whole vectors
-  Index panel = 0;             ///< outputs that are computed together: two vectors
-  Index groups = 0;            ///< in which the rows are cut
-  Index parts = 1;             ///< in which the positions of a block are cut, summed up at the end
-  std::size_t axis = 1;        ///< along which an image is cut in bands
-  Index images = 1;            ///< in a block
-  std::array<Index, 3> out{};  ///< positions of an image in a block
+  Index rows = 0;                  ///< (channel, tap)
+  Index width = 0;                 ///< outputs, in whole vectors
+  Index panel = 0;                 ///< outputs that are computed together: two vectors
+  Index groups = 0;                ///< in which the rows are cut
+  Index parts = 1;                 ///< in which the images are cut, each with sums of its own
+  std::size_t axis = 1;            ///< along which an image is cut in bands
+  Index images = 1;                ///< in a block
+  std::array<Index, 3> out{};      ///< positions of an image in a block
   std::array<Index, 3> extents{};  ///< of the copy of x, in which they look
 
   [[nodiscard]] Index panels() const { return ceil_div(width, panel); }
@@ -32,18 +32,25 @@ struct PointPlan {
 
   template <class T>
   [[nodiscard]] static PointPlan make(const ConvShape& shape) {
-    // A block of x and dy that stays in the L2 for the most part.
-    constexpr Index kBlock = (Index{1} << 21) / static_cast<Index>(sizeof(T));
-    // Units of work, to have enough of them for threads; tiles of rows of one, so that a panel of
-    // dy is read several times; and positions of a part at least.
+    // Sums of all parts, and parts: enough for many threads.
+    constexpr Index kSums = (Index{1} << 21) / static_cast<Index>(sizeof(T));
+    constexpr Index kMostParts = 16;
+    constexpr Index kLeastParts = 4;
+    // A block of x and dy: of one thread it stays in the L2 beside the sums.
+    constexpr Index kOwnBlock = (Index{1} << 18) / static_cast<Index>(sizeof(T));
+    constexpr Index kSharedBlock = (Index{1} << 21) / static_cast<Index>(sizeof(T));
+    // Units of work of a shared block, to have enough of them for threads, and tiles of rows in
+    // one, so that a panel of dy is read several times.
     constexpr Index kUnits = 16;
     constexpr Index kTogether = 8;
-    constexpr Index kLeastPart = 256;
     const kernels::LineTiling tiling = kernels::point_tiling<T>();
     PointPlan p;
     p.rows = shape.in_group() * shape.taps();
     p.width = ceil_div(shape.out_group(), tiling.lanes) * tiling.lanes;
     p.panel = 2 * tiling.lanes;
+    p.parts = std::min({shape.images, kMostParts, kSums / (p.rows * p.width)});
+    if (p.parts < kLeastParts) p.parts = 1;
+    const Index block = p.parts > 1 ? kOwnBlock : kSharedBlock;
     p.axis = shape.out[0] > 1 ? 0 : 1;
     p.out = shape.out;
     const auto measure = [&] {
@@ -55,19 +62,17 @@ struct PointPlan {
     };
     const Index whole = shape.out[p.axis];
     const Index elements = measure();
-    if (elements > kBlock) {
-      const Index bands = ceil_div(whole, std::max<Index>(1, whole * kBlock / elements));
+    if (elements > block) {
+      const Index bands = ceil_div(whole, std::max<Index>(1, whole * block / elements));
       p.out[p.axis] = ceil_div(whole, bands);
       measure();
     } else {
-      const Index blocks = ceil_div(shape.images, kBlock / elements);
-      p.images = ceil_div(shape.images, blocks);
+      const Index most = ceil_div(shape.images, p.parts);
+      p.images = ceil_div(most, ceil_div(most, block / elements));
     }
     const Index tiles = ceil_div(p.rows, tiling.rows);
     const Index together = std::clamp<Index>(p.panels() * tiles / kUnits, 1, kTogether);
     p.groups = ceil_div(tiles, together);
-    p.parts = std::clamp<Index>(
-        std::min(ceil_div(kUnits, p.panels() * p.groups), p.positions() / kLeastPart), 1, kUnits);
     return p;
   }
 };
