@@ -216,6 +216,46 @@ struct PhaseGradient {
   }
 };
 
+/// The phases of one axis that lie within `extent` and that a tap of the kernel looks at: at most
+/// one for each tap, however large the stride.
+std::vector<Index> phases_with_taps(Index extent, Index kernel, Index stride, Index dilation,
+                                    Index padding) {
+  std::vector<Index> phases;
+  for (Index tap = 0; tap < std::min(kernel, stride); ++tap) {  // then they repeat
+    Index phase = (tap * dilation - padding) % stride;
+    if (phase < 0) phase += stride;
+    if (phase < extent) phases.push_back(phase);
+  }
+  std::sort(phases.begin(), phases.end());
+  phases.erase(std::unique(phases.begin(), phases.end()), phases.end());
+  return phases;
+}
+
+/// dx as it is where no tap adds anything: finish(bias).
+template <class T>
+void fill_without_taps(const ConvShape& shape, const T* bias, const ConvImage<T>& dx,
+                       const GemmFinish<T>& finish) {
+  const Index channels = shape.in_channels;
+  const Index positions = shape.in_positions();
+  Buffer<T> values(channels);
+  for (Index c = 0; c < channels; ++c) values.data()[c] = bias == nullptr ? T(0) : bias[c];
+  if (finish.function != nullptr) finish.function(values.data(), channels, finish.params);
+  constexpr Index kStretch = 32768;
+  const bool last = is_channels_last(dx, channels, positions);
+  const Index run = last ? channels : positions;  // these lie together
+  const Index grain = std::max<Index>(1, kStretch / run);
+  parallel_for(shape.images * (last ? positions : channels), grain, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      T* to = dx.data + i * run;
+      if (last) {
+        std::copy_n(values.data(), channels, to);
+      } else {
+        std::fill_n(to, positions, values.data()[i % channels]);
+      }
+    }
+  });
+}
+
 }  // namespace
 
 template <class T>
@@ -227,10 +267,18 @@ void conv_input_gradient(const ConvShape& shape, const ConvImage<const T>& dy, c
       try_direct(shape, true, dy, w, bias, dx, finish)) {
     return;
   }
+  std::array<std::vector<Index>, 3> phases;
+  bool all = true;
+  for (std::size_t a = 0; a < 3; ++a) {
+    phases[a] = phases_with_taps(shape.in[a], shape.kernel[a], shape.stride[a], shape.dilation[a],
+                                 shape.padding[a]);
+    all = all && static_cast<Index>(phases[a].size()) == std::min(shape.stride[a], shape.in[a]);
+  }
+  if (!all) fill_without_taps(shape, bias, dx, finish);
   const PhaseGradient<T> gradient{shape, dy, w, bias, dx, finish};
-  for (Index d = 0; d < shape.stride[0]; ++d) {
-    for (Index h = 0; h < shape.stride[1]; ++h) {
-      for (Index v = 0; v < shape.stride[2]; ++v) gradient.run({d, h, v});
+  for (const Index d : phases[0]) {
+    for (const Index h : phases[1]) {
+      for (const Index v : phases[2]) gradient.run({d, h, v});
     }
   }
 }

@@ -356,5 +356,29 @@ TEST(ConvTransposeErrors, NameWhatIsWrong) {
             "sum before the activation");
 }
 
+// As many phases as the stride, but few of them with a tap: a loop over all of them would take
+// seconds, each with a product of its own.
+TEST(ConvTransposeValues, HugeStrides) {
+  using T = double;
+  constexpr Index kStride = 2'000'000;
+  const Array<T> x{{{1, 2}}};
+  const Array<T> w{{{3, 4}}};
+  const Array<T> bias{5};
+  for (const DataFormat format : {DataFormat::NCHW, DataFormat::NHWC}) {
+    const bool first = format == DataFormat::NCHW;
+    const Array<T> y = nn::conv_transpose1d<T>(
+        first ? x : x.reshape({1, 2, 1}).copy(), w, bias,
+        {.stride = kStride, .format = format, .activation = nn::Activation::Silu});
+    ASSERT_EQ(y.size(), kStride + 2);
+    const auto after = [](T sum) { return nn::silu(Array<T>{sum}).data()[0]; };
+    EXPECT_EQ(y.data()[0], after(8));
+    EXPECT_EQ(y.data()[1], after(9));
+    EXPECT_EQ(y.data()[2], after(5));
+    EXPECT_EQ(y.data()[kStride - 1], after(5));
+    EXPECT_EQ(y.data()[kStride], after(11));
+    EXPECT_EQ(y.data()[kStride + 1], after(13));
+  }
+}
+
 }  // namespace
 }  // namespace lamina
