@@ -246,7 +246,7 @@ returns (seq_len, d_model) of `dtype`. Vaswani et al. 2017.)",
                              call.index("features")};
   };
   const std::string rotary = "offset=0, base=10000.0, interleaved=False, features=0";
-  nn.def("rotary_embedding(x, " + rotary + ", *, out=None) -> Array", R"(
+  nn.def("rotary_embedding(x, " + rotary + ", *, out=None) -> Recorded", R"(
 Turns pairs of features by angles that grow with the position.
 
     (a, b) becomes (a cos t - b sin t, b cos t + a sin t),  t = (offset + p) / base^(2i / features)
@@ -261,7 +261,7 @@ Gradient: rotary_embedding_backward. Su et al. 2021.)",
          [read_rotary](Call& call) {
            Operand x = call.array("x");
            const nn::RotaryOptions options = read_rotary(call);
-           return compute(
+           return record(
                call, std::tie(x), [&](const auto& a) { return nn::rotary_embedding(a, options); },
                [&](const auto& a, const auto& out) { nn::rotary_embedding_into(a, out, options); });
          });

@@ -193,21 +193,6 @@ returns            as x, with O channels and spatial extents
          });
 }
 
-/// conv2d of variables with one group a channel, as nn::depthwise_conv2d does it for arrays.
-template <class T>
-Var<T> depthwise(const Var<T>& x, const Var<T>& weight, const Var<T>& bias,
-                 nn::Conv2dOptions options) {
-  if (x.rank() == 3 || x.rank() == 4) {
-    options.groups = x.extent(options.format == DataFormat::NCHW ? -3 : -1);
-  }
-  return nn::conv2d(x, weight, bias, options);
-}
-template <class T>
-Array<T> depthwise(const View<T>& x, const View<T>& weight, const View<T>& bias,
-                   const nn::Conv2dOptions& options) {
-  return nn::depthwise_conv2d(x, weight, bias, options);
-}
-
 /// conv2d under another name; `axis_count` 4 demands a batch.
 void def_alias(Module& nn, const std::string& signature, const std::string& doc, bool is_depthwise,
                bool batched, const std::function<nn::Conv2dOptions(const Call&)>& read) {
@@ -219,10 +204,11 @@ void def_alias(Module& nn, const std::string& signature, const std::string& doc,
     if (batched && x.shape().rank() != 4) {
       lamina::detail::throw_rank(call.name(), "x", 4, x.shape());
     }
-    return record(
-        call, std::tie(x, weight, bias), [&](const auto& a, const auto& w, const auto& b) {
-          return is_depthwise ? depthwise(a, w, b, options) : nn::conv2d(a, w, b, options);
-        });
+    return record(call, std::tie(x, weight, bias),
+                  [&](const auto& a, const auto& w, const auto& b) {
+                    return is_depthwise ? nn::depthwise_conv2d(a, w, b, options)
+                                        : nn::conv2d(a, w, b, options);
+                  });
   });
 }
 
@@ -266,21 +252,67 @@ void def_other_names(Module& nn) {
                                        .groups = call.index("groups")};
             });
   nn.def(std::string("separable_conv2d(x, depthwise, pointwise, bias=None, ") + kGeometry + ", " +
-             kActivation + ", *, out=None) -> Array",
+             kActivation + ", *, out=None) -> Recorded",
          "depthwise_conv2d, then a 1 x 1 convolution.\n\nx          (N, C, H, W) or (C, H, W)\n"
          "depthwise  (C multiplier, 1, R, S)\npointwise  (O, C multiplier, 1, 1)\n"
-         "bias       (O) or None\nreturns    with O channels; options as for conv2d",
+         "bias       (O) or None\nreturns    with O channels; options as for conv2d\n\n"
+         "Gradients: separable_conv2d_backward.",
          [](Call& call) {
            Operand x = call.array("x");
            Operand depth = call.array("depthwise");
            Operand point = call.array("pointwise");
            Operand bias = call.array("bias");
            const nn::Conv2dOptions options = read_forward_options<2>(call);
-           return compute(call, std::tie(x, depth, point, bias),
-                          [&](const auto& a, const auto& d, const auto& p, const auto& b) {
-                            return nn::separable_conv2d(a, d, p, b, options);
-                          });
+           return record(call, std::tie(x, depth, point, bias),
+                         [&](const auto& a, const auto& d, const auto& p, const auto& b) {
+                           return nn::separable_conv2d(a, d, p, b, options);
+                         });
          });
+  const std::string geometry =
+      std::string(kGeometry) + ", padding_value=\"zero\", algorithm=\"auto\"";
+  nn.def("depthwise_conv2d_backward_input(dy, weight, x_shape, " + geometry +
+             ", *, out=None) -> Array",
+         "Gradient of depthwise_conv2d for x; arguments as for conv2d_backward_input.",
+         [](Call& call) {
+           Operand dy = call.array("dy");
+           Operand weight = call.array("weight");
+           const Shape shape = call.shape("x_shape");
+           const nn::Conv2dOptions options = read_options<2>(call);
+           return compute(call, std::tie(dy, weight), [&](const auto& d, const auto& w) {
+             return nn::depthwise_conv2d_backward_input(d, w, shape, options);
+           });
+         });
+  nn.def("depthwise_conv2d_backward_weight(dy, x, weight_shape, " + geometry +
+             ", *, out=None) -> Array",
+         "Gradient of depthwise_conv2d for the weight; arguments as for conv2d_backward_weight.",
+         [](Call& call) {
+           Operand dy = call.array("dy");
+           Operand x = call.array("x");
+           const Shape shape = call.shape("weight_shape");
+           const nn::Conv2dOptions options = read_options<2>(call);
+           return compute(call, std::tie(dy, x), [&](const auto& d, const auto& a) {
+             return nn::depthwise_conv2d_backward_weight(d, a, shape, options);
+           });
+         });
+  nn.def(
+      "separable_conv2d_backward(dy, x, depthwise, pointwise, " + geometry +
+          ") -> tuple[Array, Array, Array]",
+      "Gradients of separable_conv2d: (dx, ddepthwise, dpointwise); that of the bias is "
+      "conv_backward_bias.\n\ndy      as the result (without an activation); the other arguments "
+      "as there",
+      [](Call& call) {
+        Operand dy = call.array("dy");
+        Operand x = call.array("x");
+        Operand depth = call.array("depthwise");
+        Operand point = call.array("pointwise");
+        const nn::Conv2dOptions options = read_options<2>(call);
+        return compute(call, std::tie(dy, x, depth, point),
+                       [&](const auto& g, const auto& a, const auto& d, const auto& p) {
+                         auto gradients = nn::separable_conv2d_backward(g, a, d, p, options);
+                         return std::tuple(std::move(gradients.dx), std::move(gradients.ddepthwise),
+                                           std::move(gradients.dpointwise));
+                       });
+      });
 }
 
 void def_pad(Module& nn) {

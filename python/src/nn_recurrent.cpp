@@ -8,15 +8,15 @@ namespace lamina::python {
 namespace {
 
 /// The weights of one cell, or of one layer and direction.
-using Cell = std::array<Operand, 4>;
+using Cell = std::array<Operand, 5>;
 
 Cell read_cell(py::handle given, const Place& place) {
   const bool is_list = PyTuple_Check(given.ptr()) || PyList_Check(given.ptr());
   const std::size_t count = is_list ? py::len(given) : 0;
-  if (count < 2 || count > 4) {
+  if (count < 2 || count > 5) {
     throw_type_error(place,
                      "must be a tuple (w_ih, w_hh), with b_ih and b_hh behind if there are "
-                     "biases");
+                     "biases, and for an LSTM the peepholes");
   }
   Cell cell;
   std::size_t i = 0;
@@ -40,12 +40,13 @@ std::vector<Cell> read_layers(const Call& call) {
 
 template <class T>
 nn::RecurrentWeights<T> views_of(const Cell& cell) {
-  return {cell[0].view<T>(), cell[1].view<T>(), cell[2].view<T>(), cell[3].view<T>()};
+  return {cell[0].view<T>(), cell[1].view<T>(), cell[2].view<T>(), cell[3].view<T>(),
+          cell[4].view<T>()};
 }
 template <class T>
 nn::RecurrentParameters<T> variables_of(const Cell& cell) {
   return {cell[0].variable<T>(), cell[1].variable<T>(), cell[2].variable<T>(),
-          cell[3].variable<T>()};
+          cell[3].variable<T>(), cell[4].variable<T>()};
 }
 
 /// All array arguments of a call: those by name, and the weights.
@@ -150,8 +151,16 @@ py::tuple to_tuple(nn::RecurrentWeightGradients<T>&& weights) {
     return array.rank() == 1 && array.empty() ? py::object(py::none())
                                               : to_python(std::move(array));
   };
-  return py::make_tuple(to_python(std::move(weights.dw_ih)), to_python(std::move(weights.dw_hh)),
-                        or_none(std::move(weights.db_ih)), or_none(std::move(weights.db_hh)));
+  const bool peepholes = weights.dpeephole.rank() == 2;
+  py::tuple gradients(peepholes ? 5 : 4);
+  gradients[0] = to_python(std::move(weights.dw_ih));
+  gradients[1] = to_python(std::move(weights.dw_hh));
+  gradients[2] = or_none(std::move(weights.db_ih));
+  gradients[3] = or_none(std::move(weights.db_hh));
+  if (peepholes) {
+    gradients[4] = to_python(std::move(weights.dpeephole));
+  }
+  return gradients;
 }
 
 template <class F>
@@ -188,16 +197,35 @@ weights (w_ih (gates hidden, features), w_hh (gates hidden, hidden)) and, if the
         b_hh (gates hidden) behind
 )";
 
-/// rnn_cell and gru_cell: f(x, h, weights, options).
-template <class F, class B>
+/// rnn_cell and gru_cell: f(x, h, weights, options), into(x, h, weights, out, options).
+template <class F, class I, class B>
 void def_cell(Module& nn, const std::string& name, const std::string& option,
-              const std::string& formula, const F& f, const B& b) {
-  nn.def(name + "_cell(x, h, weights, " + option + ") -> Recorded",
+              const std::string& formula, const F& f, const I& into, const B& b) {
+  nn.def(name + "_cell(x, h, weights, " + option + ", *, out=None) -> Recorded",
          formula + kCellDoc + "returns the next h\n\nGradient: " + name + "_cell_backward.",
          [=](Call& call) {
            Arguments given{{call.array("x"), call.array("h")},
                            {read_cell(call.object("weights"), call.place("weights"))}};
            const nn::RecurrentCellOptions options = cell_options(call);
+           if (call.has_out()) {
+             if (given.has_tensor()) {
+               call.refuse_out();
+             }
+             const auto run = [&]<class T>(T) {
+               given.prepare<T>();
+               const MutView<T> out = call.target<T>("out");
+               released([&] {
+                 into(given.view<T>(0), given.view<T>(1), views_of<T>(given.cells[0]), out,
+                      options);
+               });
+             };
+             if (call.common_type(given.all()) == Type::Float32) {
+               run(float());
+             } else {
+               run(double());
+             }
+             return py::reinterpret_borrow<py::object>(call.object("out"));
+           }
            return record_all(
                call, given,
                [&]<class T>(T) {
@@ -234,7 +262,10 @@ void def_lstm_cell(Module& nn) {
          std::string(R"(One step of a long short-term memory: (next h, next c).
 
     i, f, g, o = sigmoid, sigmoid, tanh, sigmoid of the gates of (w_ih x + b_ih + w_hh h + b_hh)
-    c' = f c + i g,   h' = o tanh(c'))") +
+    c' = f c + i g,   h' = o tanh(c')
+
+With peepholes p (3, hidden), the fifth of the weights, p_i c is added to the sum of i, p_f c to that of f, p_o c' to
+that of o; biases may be None then.)") +
              kCellDoc + "c       as h\n\nGradient: lstm_cell_backward. torch.nn.LSTMCell.",
          [](Call& call) {
            Arguments given{{call.array("x"), call.array("h"), call.array("c")},
@@ -365,6 +396,7 @@ void def_lstm(Module& nn) {
       std::string("A long short-term memory over sequences: lstm_cell at every step, each layer "
                   "on the outputs of the one below.") +
           kSequenceDoc +
+          "peepholes (3, hidden) may stand fifth in each tuple, see lstm_cell\n"
           "c0        as h0\nreturns   (y (steps, N, directions hidden), ordered as x; h and c as "
           "h0)"
           "\n\nGradient: lstm_backward. torch.nn.LSTM.",
@@ -412,6 +444,9 @@ void def_recurrent(Module& nn) {
       [](const auto& x, const auto& h, const auto& weights, const auto& options) {
         return nn::rnn_cell(x, h, weights, options);
       },
+      [](const auto& x, const auto& h, const auto& weights, const auto& out, const auto& options) {
+        nn::rnn_cell_into(x, h, weights, out, options);
+      },
       [](const auto& dh, const auto& x, const auto& h, const auto& weights, const auto& options) {
         return nn::rnn_cell_backward(dh, x, h, weights, options);
       });
@@ -423,6 +458,9 @@ void def_recurrent(Module& nn) {
     h' = (1 - z) n + z h)",
       [](const auto& x, const auto& h, const auto& weights, const auto& options) {
         return nn::gru_cell(x, h, weights, options);
+      },
+      [](const auto& x, const auto& h, const auto& weights, const auto& out, const auto& options) {
+        nn::gru_cell_into(x, h, weights, out, options);
       },
       [](const auto& dh, const auto& x, const auto& h, const auto& weights, const auto& options) {
         return nn::gru_cell_backward(dh, x, h, weights, options);

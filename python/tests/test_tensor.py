@@ -204,13 +204,53 @@ def test_detach_and_freeze():
         y.requires_grad = False
 
 
+def test_separable_convolution_and_rotary_positions_are_recorded():
+    rng = np.random.default_rng(1)
+    arrays = [rng.standard_normal(shape) for shape in [(2, 3, 5, 6), (6, 1, 3, 3), (4, 6, 1, 1), (4,)]]
+    tensors = [Tensor(a, requires_grad=True) for a in arrays]
+    y = nn.separable_conv2d(*tensors, stride=2, padding=1)
+    assert np.array_equal(y.numpy(), nn.separable_conv2d(*arrays, stride=2, padding=1))
+    dy = rng.standard_normal(y.shape)
+    y.backward(dy)
+    wanted = nn.separable_conv2d_backward(dy, *arrays[:3], stride=2, padding=1)
+    for tensor, want in zip(tensors, [*wanted, nn.conv_backward_bias(dy)]):
+        assert np.array_equal(tensor.grad, want)
+    each = nn.depthwise_conv2d(arrays[0], arrays[1], padding=1)
+    assert nn.depthwise_conv2d_backward_input(each, arrays[1], arrays[0].shape, padding=1).shape == arrays[0].shape
+    assert nn.depthwise_conv2d_backward_weight(each, arrays[0], arrays[1].shape, padding=1).shape == arrays[1].shape
+    x = Tensor(arrays[0], requires_grad=True)
+    turned = nn.rotary_embedding(x, offset=3)
+    turned.backward(arrays[0])
+    assert np.array_equal(x.grad, nn.rotary_embedding_backward(arrays[0], offset=3))
+
+
+def test_peepholes_of_an_lstm():
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((5, 2, 3))
+    weights = [rng.standard_normal(shape) for shape in [(16, 3), (16, 4), (16,), (16,), (3, 4)]]
+    tensors = [Tensor(w, requires_grad=True) for w in weights]
+    y, h, c = nn.lstm(x, [tuple(tensors)])
+    assert np.array_equal(y.numpy(), nn.lstm(x, [tuple(weights)])[0])
+    dy = rng.standard_normal(y.shape)
+    y.backward(dy)
+    gradients = nn.lstm_backward(dy, None, None, x, [tuple(weights)])[3][0]
+    assert len(gradients) == 5
+    for tensor, want in zip(tensors, gradients):
+        assert np.allclose(tensor.grad, want, rtol=1e-12, atol=1e-12)
+    assert len(nn.lstm_backward(dy, None, None, x, [tuple(weights[:4])])[3][0]) == 4
+    no_bias = (*weights[:2], None, None, weights[4])
+    assert nn.lstm(x, [no_bias])[0].shape == y.shape
+    with pytest.raises(ValueError, match="only an LSTM has peepholes"):
+        nn.gru(x, [(weights[0][:12], weights[1][:12], None, None, weights[4])])
+
+
 def test_what_is_not_recorded_is_refused():
     x = Tensor(np.ones((2, 2)), requires_grad=True)
-    with pytest.raises(NotImplementedError, match=r"rotary_embedding: x is a Tensor that wants a gradient.*detach"):
-        nn.rotary_embedding(x)
-    assert isinstance(nn.rotary_embedding(x.detach()), np.ndarray)
+    with pytest.raises(NotImplementedError, match=r"relu_backward: x is a Tensor that wants a gradient.*detach"):
+        nn.relu_backward(np.ones((2, 2)), x)
+    assert isinstance(nn.relu_backward(np.ones((2, 2)), x.detach()), np.ndarray)
     with lamina.no_grad():
-        nn.rotary_embedding(x)
+        nn.relu_backward(np.ones((2, 2)), x)
     assert nn.argmax(x) == 0 and nn.sign(x).tolist() == [[1, 1]] * 2
     with pytest.raises(TypeError, match="out= is for arrays"):
         nn.relu(x, out=np.ones((2, 2)))

@@ -68,6 +68,16 @@ Var<T> add_positional_encoding(const Var<T>& x, const PositionalEncodingOptions&
 }
 
 template <class T>
+Var<T> rotary_embedding(const Var<T>& x, const RotaryOptions& options) {
+  return make_var(
+      rotary_embedding(x.value(), options), {x},
+      [options](const Array<T>& dy, Gradients<T>& gradients) {
+        gradients.add(0, rotary_embedding_backward(dy, options));
+      },
+      "rotary_embedding");
+}
+
+template <class T>
 Var<T> embedding_bag(const View<std::int64_t>& indices, const Var<T>& table,
                      const Var<std::type_identity_t<T>>& weights,
                      const EmbeddingBagOptions<std::type_identity_t<T>>& options) {
@@ -241,6 +251,7 @@ Var<T> self_attention(const Var<T>& x, const Var<std::type_identity_t<T>>& w_q,
 }
 
 #define LAMINA_INSTANTIATE(T)                                                                     \
+  template LAMINA_EXPORT Var<T> rotary_embedding<T>(const Var<T>&, const RotaryOptions&);         \
   template LAMINA_EXPORT Var<T> embedding<T>(const View<std::int64_t>&, const Var<T>&,            \
                                              const EmbeddingOptions&);                            \
   template LAMINA_EXPORT Var<T> embedding_bag<T>(const View<std::int64_t>&, const Var<T>&,        \

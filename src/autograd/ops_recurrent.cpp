@@ -32,13 +32,13 @@ class SavedInput {
   std::optional<Saved<T>> saved_;
 };
 
-/// The inputs of a recorded call: x, h, c, and four variables for each set of weights.
+/// The inputs of a recorded call: x, h, c, and five variables for each set of weights.
 template <class T>
 std::vector<Var<T>> input_list(const Var<T>& x, const Var<T>& h, const Var<T>& c,
                                const std::vector<RecurrentParameters<T>>& weights) {
   std::vector<Var<T>> inputs{x, h, c};
   for (const RecurrentParameters<T>& w : weights) {
-    inputs.insert(inputs.end(), {w.w_ih, w.w_hh, w.b_ih, w.b_hh});
+    inputs.insert(inputs.end(), {w.w_ih, w.w_hh, w.b_ih, w.b_hh, w.peephole});
   }
   return inputs;
 }
@@ -54,8 +54,9 @@ class SavedInputs {
   [[nodiscard]] View<T> operator[](std::size_t i) const { return saved_[i].value(); }
   [[nodiscard]] std::vector<RecurrentWeights<T>> weights() const {
     std::vector<RecurrentWeights<T>> result;
-    for (std::size_t i = 3; i < saved_.size(); i += 4) {
-      result.push_back({(*this)[i], (*this)[i + 1], (*this)[i + 2], (*this)[i + 3]});
+    for (std::size_t i = 3; i < saved_.size(); i += 5) {
+      result.push_back(
+          {(*this)[i], (*this)[i + 1], (*this)[i + 2], (*this)[i + 3], (*this)[i + 4]});
     }
     return result;
   }
@@ -68,7 +69,8 @@ template <class T>
 std::vector<RecurrentWeights<T>> values_of(const std::vector<RecurrentParameters<T>>& weights) {
   std::vector<RecurrentWeights<T>> result;
   for (const RecurrentParameters<T>& w : weights) {
-    result.push_back({value_of(w.w_ih), value_of(w.w_hh), value_of(w.b_ih), value_of(w.b_hh)});
+    result.push_back({value_of(w.w_ih), value_of(w.w_hh), value_of(w.b_ih), value_of(w.b_hh),
+                      value_of(w.peephole)});
   }
   return result;
 }
@@ -91,6 +93,7 @@ void deliver(const SavedInputs<T>& inputs, Array<T>&& dx, Array<T>&& dh, Array<T
     add(i++, std::move(w.dw_hh));
     add(i++, std::move(w.db_ih));
     add(i++, std::move(w.db_hh));
+    add(i++, std::move(w.dpeephole));
   }
 }
 

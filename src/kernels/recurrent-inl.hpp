@@ -73,7 +73,7 @@ void StepForward(RecurrentCell cell, const RecurrentStep<T>& a) {
         a,
         [&](Index row, Index j, const auto& lanes) HWY_ATTR {
           const Index at = row * a.state_stride + j;
-          const auto h = formula(lanes, a.gates + row * a.gates_stride + j, at);
+          const auto h = formula(lanes, a.gates + row * a.gates_stride + j, at, j);
           lanes.Store(h, a.h + at);
           lanes.Store(h, a.y + row * a.y_stride + j);
         },
@@ -81,21 +81,42 @@ void StepForward(RecurrentCell cell, const RecurrentStep<T>& a) {
   };
   switch (cell) {
     case RecurrentCell::RnnTanh:
-      run([&](const auto& lanes, T* gate, Index) HWY_ATTR {
+      run([&](const auto& lanes, T* gate, Index, Index) HWY_ATTR {
         const auto h = Tanh(lanes.d, lanes.Load(gate));
         lanes.Store(h, gate);
         return h;
       });
       break;
     case RecurrentCell::RnnRelu:
-      run([&](const auto& lanes, T* gate, Index) HWY_ATTR {
+      run([&](const auto& lanes, T* gate, Index, Index) HWY_ATTR {
         const auto h = AtLeast(lanes.d, lanes.Load(gate), hn::Zero(lanes.d));
         lanes.Store(h, gate);
         return h;
       });
       break;
     case RecurrentCell::Lstm:
-      run([&](const auto& lanes, T* gate, Index at) HWY_ATTR {
+      if (a.peephole != nullptr) {
+        run([&](const auto& lanes, T* gate, Index at, Index j) HWY_ATTR {
+          const auto d = lanes.d;
+          const T* const peephole = a.peephole + j;
+          const auto before = lanes.Load(a.c_before + at);
+          const auto i = Sigmoid(d, hn::MulAdd(lanes.Load(peephole), before, lanes.Load(gate)));
+          const auto f = Sigmoid(
+              d, hn::MulAdd(lanes.Load(peephole + a.slot), before, lanes.Load(gate + a.slot)));
+          const auto g = Tanh(d, lanes.Load(gate + 2 * a.slot));
+          const auto c = hn::MulAdd(f, before, hn::Mul(i, g));
+          const auto o = Sigmoid(
+              d, hn::MulAdd(lanes.Load(peephole + 2 * a.slot), c, lanes.Load(gate + 3 * a.slot)));
+          lanes.Store(i, gate);
+          lanes.Store(f, gate + a.slot);
+          lanes.Store(g, gate + 2 * a.slot);
+          lanes.Store(o, gate + 3 * a.slot);
+          lanes.Store(c, a.c + at);
+          return hn::Mul(o, Tanh(d, c));
+        });
+        break;
+      }
+      run([&](const auto& lanes, T* gate, Index at, Index) HWY_ATTR {
         const auto d = lanes.d;
         const auto i = Sigmoid(d, lanes.Load(gate));
         const auto f = Sigmoid(d, lanes.Load(gate + a.slot));
@@ -111,7 +132,7 @@ void StepForward(RecurrentCell cell, const RecurrentStep<T>& a) {
       });
       break;
     case RecurrentCell::GruResetAfter:
-      run([&](const auto& lanes, T* gate, Index at) HWY_ATTR {
+      run([&](const auto& lanes, T* gate, Index at, Index) HWY_ATTR {
         const auto d = lanes.d;
         const auto r = Sigmoid(d, lanes.Load(gate));
         const auto z = Sigmoid(d, lanes.Load(gate + a.slot));
@@ -125,7 +146,7 @@ void StepForward(RecurrentCell cell, const RecurrentStep<T>& a) {
       });
       break;
     case RecurrentCell::GruResetBefore:
-      run([&](const auto& lanes, T* gate, Index at) HWY_ATTR {
+      run([&](const auto& lanes, T* gate, Index at, Index) HWY_ATTR {
         const auto n = Tanh(lanes.d, lanes.Load(gate + 2 * a.slot));
         lanes.Store(n, gate + 2 * a.slot);
         const auto z = lanes.Load(gate + a.slot);
@@ -187,27 +208,54 @@ void StepBackward(RecurrentCell cell, const RecurrentGradientStep<T>& a) {
           }
           lanes.Store(formula(lanes, sum, a.gates + row * a.gates_stride + j,
                               a.dgates + row * a.dgates_stride + j, row * a.state_stride + j,
-                              row * a.dstate_stride + j),
+                              row * a.dstate_stride + j, j),
                       dh);
         },
         idle);
   };
   switch (cell) {
     case RecurrentCell::RnnTanh:
-      run([&](const auto& lanes, auto dh, const T* gate, T* dgate, Index, Index) HWY_ATTR {
+      run([&](const auto& lanes, auto dh, const T* gate, T* dgate, Index, Index, Index) HWY_ATTR {
         lanes.Store(TanhSlope(lanes.d, lanes.Load(gate), dh), dgate);
         return hn::Zero(lanes.d);
       });
       break;
     case RecurrentCell::RnnRelu:
-      run([&](const auto& lanes, auto dh, const T* gate, T* dgate, Index, Index) HWY_ATTR {
+      run([&](const auto& lanes, auto dh, const T* gate, T* dgate, Index, Index, Index) HWY_ATTR {
         const auto h = lanes.Load(gate);
         lanes.Store(KeepNaN(h, hn::IfThenElseZero(hn::Gt(h, hn::Zero(lanes.d)), dh)), dgate);
         return hn::Zero(lanes.d);
       });
       break;
     case RecurrentCell::Lstm:
-      run([&](const auto& lanes, auto dh, const T* gate, T* dgate, Index at, Index dat) HWY_ATTR {
+      if (a.peephole != nullptr) {
+        run([&](const auto& lanes, auto dh, const T* gate, T* dgate, Index at, Index dat,
+                Index j) HWY_ATTR {
+          const auto d = lanes.d;
+          const T* const peephole = a.peephole + j;
+          const auto i = lanes.Load(gate);
+          const auto f = lanes.Load(gate + a.slot);
+          const auto g = lanes.Load(gate + 2 * a.slot);
+          const auto o = lanes.Load(gate + 3 * a.slot);
+          const auto squashed = Tanh(d, lanes.Load(a.c + at));
+          const auto dsum_o = SigmoidSlope(d, o, hn::Mul(dh, squashed));
+          const auto through_h =
+              hn::Add(lanes.Load(a.dc + dat), TanhSlope(d, squashed, hn::Mul(dh, o)));
+          const auto dc = hn::MulAdd(lanes.Load(peephole + 2 * a.slot), dsum_o, through_h);
+          const auto dsum_i = SigmoidSlope(d, i, hn::Mul(dc, g));
+          const auto dsum_f = SigmoidSlope(d, f, hn::Mul(dc, lanes.Load(a.c_before + at)));
+          lanes.Store(dsum_i, dgate);
+          lanes.Store(dsum_f, dgate + a.slot);
+          lanes.Store(TanhSlope(d, g, hn::Mul(dc, i)), dgate + 2 * a.slot);
+          lanes.Store(dsum_o, dgate + 3 * a.slot);
+          const auto through_f = hn::MulAdd(lanes.Load(peephole + a.slot), dsum_f, hn::Mul(dc, f));
+          lanes.Store(hn::MulAdd(lanes.Load(peephole), dsum_i, through_f), a.dc + dat);
+          return hn::Zero(d);
+        });
+        break;
+      }
+      run([&](const auto& lanes, auto dh, const T* gate, T* dgate, Index at, Index dat,
+              Index) HWY_ATTR {
         const auto d = lanes.d;
         const auto i = lanes.Load(gate);
         const auto f = lanes.Load(gate + a.slot);
@@ -225,22 +273,23 @@ void StepBackward(RecurrentCell cell, const RecurrentGradientStep<T>& a) {
       break;
     case RecurrentCell::GruResetAfter:
     case RecurrentCell::GruResetBefore:
-      run([&](const auto& lanes, auto dh, const T* gate, T* dgate, Index at, Index) HWY_ATTR {
-        const auto d = lanes.d;
-        const auto r = lanes.Load(gate);
-        const auto z = lanes.Load(gate + a.slot);
-        const auto n = lanes.Load(gate + 2 * a.slot);
-        const auto dn = TanhSlope(d, n, hn::NegMulAdd(z, dh, dh));
-        const auto dz = hn::Mul(dh, hn::Sub(lanes.Load(a.h_before + at), n));
-        lanes.Store(SigmoidSlope(d, z, dz), dgate + a.slot);
-        lanes.Store(dn, dgate + 2 * a.slot);
-        if (cell == RecurrentCell::GruResetAfter) {
-          const auto dr = hn::Mul(dn, lanes.Load(gate + 3 * a.slot));
-          lanes.Store(SigmoidSlope(d, r, dr), dgate);
-          lanes.Store(hn::Mul(dn, r), dgate + 3 * a.slot);
-        }
-        return hn::Mul(dh, z);
-      });
+      run([&](const auto& lanes, auto dh, const T* gate, T* dgate, Index at, Index, Index)
+              HWY_ATTR {
+                const auto d = lanes.d;
+                const auto r = lanes.Load(gate);
+                const auto z = lanes.Load(gate + a.slot);
+                const auto n = lanes.Load(gate + 2 * a.slot);
+                const auto dn = TanhSlope(d, n, hn::NegMulAdd(z, dh, dh));
+                const auto dz = hn::Mul(dh, hn::Sub(lanes.Load(a.h_before + at), n));
+                lanes.Store(SigmoidSlope(d, z, dz), dgate + a.slot);
+                lanes.Store(dn, dgate + 2 * a.slot);
+                if (cell == RecurrentCell::GruResetAfter) {
+                  const auto dr = hn::Mul(dn, lanes.Load(gate + 3 * a.slot));
+                  lanes.Store(SigmoidSlope(d, r, dr), dgate);
+                  lanes.Store(hn::Mul(dn, r), dgate + 3 * a.slot);
+                }
+                return hn::Mul(dh, z);
+              });
       break;
   }
 }

@@ -20,6 +20,7 @@ struct RecurrentStep {
   Index gates_stride = 0;
   const T* h_before = nullptr;
   const T* c_before = nullptr;
+  const T* peephole = nullptr;  ///< LSTM: of i, f, o, `slot` apart; null: none
   T* h = nullptr;
   T* c = nullptr;
   Index state_stride = 0;  ///< of h and c, before and behind
@@ -42,6 +43,7 @@ struct RecurrentGradientStep {
   const T* h = nullptr;
   const T* c_before = nullptr;
   const T* c = nullptr;
+  const T* peephole = nullptr;
   Index state_stride = 0;
   const T* dy = nullptr;  ///< null: zeros
   Index dy_stride = 0;

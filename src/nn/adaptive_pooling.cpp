@@ -58,6 +58,16 @@ MaxPoolResult<T> adaptive_pool(bool max, const View<T>& x, const PerAxis<Rank>& 
 }
 
 template <class T, int Rank>
+void adaptive_max_pool_backward_into(const View<T>& dy, const View<T>& x, const MutView<T>& dx,
+                                     DataFormat format) {
+  const std::string operation = pool_name("adaptive_max_pool", Rank, "_backward");
+  check_defined(dy, operation, "dy");
+  check_defined(x, operation, "x");
+  const PoolPlan plan = plan_like(x.shape(), dy.shape(), "dy", Rank, format, operation);
+  run_max_pool_backward_into(plan, dy, x, dx, operation);
+}
+
+template <class T, int Rank>
 Array<T> adaptive_max_pool_backward(const View<T>& dy, const View<T>& x, DataFormat format) {
   const std::string operation = pool_name("adaptive_max_pool", Rank, "_backward");
   check_defined(dy, operation, "dy");
@@ -169,13 +179,34 @@ Array<T> global_pool(bool max, const View<T>& x, int rank, const GlobalPoolOptio
 }
 
 template <class T>
-Array<T> global_avg_pool_backward(const View<T>& dy, const Shape& x_shape, int rank,
-                                  const GlobalPoolOptions& options) {
+void global_avg_pool_backward_into(const View<T>& dy, const MutView<T>& dx, int rank,
+                                   const GlobalPoolOptions& options) {
   const std::string operation = global_name(false, rank, "_backward");
   check_defined(dy, operation, "dy");
-  GlobalPlan global = global_plan(x_shape, rank, options, operation);
+  check_defined(dx, operation, "dx");
+  GlobalPlan global = global_plan(dx.shape(), rank, options, operation);
   global.reduce.keepdims = true;
-  return mean_backward(with_kept_axes(dy, global, operation), x_shape, global.reduce);
+  const View<T> kept = with_kept_axes(dy, global, operation);
+  check_output(dx, "dx", dx.shape(), operation, dy);
+  reduce_backward_into<T>(Reduction::Mean, kept, {}, {}, dx, global.reduce);
+}
+
+template <class T>
+Array<T> global_avg_pool_backward(const View<T>& dy, const Shape& x_shape, int rank,
+                                  const GlobalPoolOptions& options) {
+  Array<T> dx = Array<T>::empty(x_shape);
+  global_avg_pool_backward_into<T>(dy, dx, rank, options);
+  return dx;
+}
+
+template <class T>
+void global_max_pool_backward_into(const View<T>& dy, const View<T>& x, const MutView<T>& dx,
+                                   int rank, const GlobalPoolOptions& options) {
+  const std::string operation = global_name(true, rank, "_backward");
+  check_defined(dy, operation, "dy");
+  check_defined(x, operation, "x");
+  const GlobalPlan global = global_plan(x.shape(), rank, options, operation);
+  run_max_pool_backward_into(global.plan, with_kept_axes(dy, global, operation), x, dx, operation);
 }
 
 template <class T>
@@ -189,6 +220,8 @@ Array<T> global_max_pool_backward(const View<T>& dy, const View<T>& x, int rank,
 }
 
 #define LAMINA_INSTANTIATE_RANK(T, Rank)                                                           \
+  template LAMINA_EXPORT void adaptive_max_pool_backward_into<T, Rank>(                            \
+      const View<T>&, const View<T>&, const MutView<T>&, DataFormat);                              \
   template LAMINA_EXPORT void adaptive_pool_into<T, Rank>(                                         \
       bool, const View<T>&, const MutView<T>&, const MutView<std::int64_t>*, DataFormat);          \
   template LAMINA_EXPORT MaxPoolResult<T> adaptive_pool<T, Rank>(                                  \
@@ -200,6 +233,10 @@ Array<T> global_max_pool_backward(const View<T>& dy, const View<T>& x, int rank,
   template LAMINA_EXPORT Array<T> adaptive_avg_pool_backward<T, Rank>(const View<T>&,              \
                                                                       const Shape&, DataFormat);
 #define LAMINA_INSTANTIATE(T)                                                                      \
+  template LAMINA_EXPORT void global_avg_pool_backward_into<T>(const View<T>&, const MutView<T>&,  \
+                                                               int, const GlobalPoolOptions&);     \
+  template LAMINA_EXPORT void global_max_pool_backward_into<T>(                                    \
+      const View<T>&, const View<T>&, const MutView<T>&, int, const GlobalPoolOptions&);           \
   LAMINA_INSTANTIATE_RANK(T, 1)                                                                    \
   LAMINA_INSTANTIATE_RANK(T, 2)                                                                    \
   LAMINA_INSTANTIATE_RANK(T, 3)                                                                    \

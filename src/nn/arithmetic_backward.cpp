@@ -2,6 +2,7 @@
 #include "lamina/nn/arithmetic.hpp"
 #include "lamina/nn/reduction.hpp"
 #include "nn/layout.hpp"
+#include "nn/output.hpp"
 
 namespace lamina::nn {
 
@@ -14,27 +15,33 @@ void check_gradient(std::string_view name, const View<T>& dy, const Shape& shape
         shape);
 }
 
-/// The gradient to `to`, by a kernel that sees all operands in dy's shape.
+/// The gradient to an operand, by a kernel that sees all operands in dy's shape.
 template <class T, class Kernel>
-Array<T> backward(BinaryOp op, const View<T>& dy, const View<T>& a, const View<T>& b,
-                  const Shape& to, const Kernel& kernel) {
+void backward_into(BinaryOp op, const View<T>& dy, const View<T>& a, const View<T>& b,
+                   const MutView<T>& out, std::string_view out_name, const Shape& shape,
+                   const Kernel& kernel) {
   const std::string name = std::string(info(op).name) + "_backward";
   detail::check_defined(a, name, "a");
   detail::check_defined(b, name, "b");
   check_gradient(name, dy, broadcast_shapes(a.shape(), b.shape(), name));
+  detail::check_output(out, out_name, shape, name, dy, a, b);
+  if (shape == dy.shape()) {
+    detail::map_elements(out, kernel, dy, a, b);
+    return;
+  }
   Array<T> gradient = Array<T>::empty(dy.shape());
   detail::map_elements(gradient.view(), kernel, dy, a, b);
-  if (to == dy.shape()) {
-    return gradient;
-  }
-  return sum_to_shape<T>(gradient, to);
+  sum_to_shape_into<T>(gradient, out);
 }
 
 }  // namespace
 
 template <class T>
-Array<T> sum_to_shape(const View<T>& x, const Shape& shape) {
-  detail::check_defined(x, "sum_to_shape", "x");
+void sum_to_shape_into(const View<T>& x, MutArg<T> out) {
+  constexpr std::string_view kName = "sum_to_shape";
+  detail::check_defined(x, kName, "x");
+  detail::check_defined(out, kName, "out");
+  const Shape& shape = out.shape();
   const int added = x.rank() - shape.rank();
   bool fits = added >= 0;
   Axes axes;
@@ -45,25 +52,51 @@ Array<T> sum_to_shape(const View<T>& x, const Shape& shape) {
       axes.push_back(i);
     }
   }
-  check(fits, ErrorKind::DimensionMismatch, "sum_to_shape", "shape ", shape,
+  check(fits, ErrorKind::DimensionMismatch, kName, "shape ", shape,
         " does not broadcast to that of x, ", x.shape());
-  return axes.empty() ? x.copy() : sum(x, {.axes = axes}).reshape(shape);
+  detail::check_output(out, "out", shape, kName, x);
+  if (axes.empty()) {
+    out.assign(x);
+  } else {
+    out.assign(sum(x, {.axes = axes}).reshape(shape));
+  }
 }
 
+template <class T>
+Array<T> sum_to_shape(const View<T>& x, const Shape& shape) {
+  Array<T> out = Array<T>::empty(shape);
+  sum_to_shape_into<T>(x, out);
+  return out;
+}
+
+template <class T>
+void binary_backward_a_into(BinaryOp op, const View<T>& dy, ViewArg<T> a, ViewArg<T> b,
+                            MutArg<T> da) {
+  backward_into<T>(op, dy, a, b, da, "da", a.shape(),
+                   [op](T* to, const T* g, const T* u, const T* v, Index n) {
+                     kernels::binary_backward_a(op, g, u, v, to, n);
+                   });
+}
 template <class T>
 Array<T> binary_backward_a(BinaryOp op, const View<T>& dy, ViewArg<T> a, ViewArg<T> b) {
-  return backward<T>(op, dy, a, b, a.shape(),
-                     [op](T* da, const T* g, const T* u, const T* v, Index n) {
-                       kernels::binary_backward_a(op, g, u, v, da, n);
-                     });
+  Array<T> da = Array<T>::empty(a.shape());
+  binary_backward_a_into<T>(op, dy, a, b, da);
+  return da;
 }
 
 template <class T>
+void binary_backward_b_into(BinaryOp op, const View<T>& dy, ViewArg<T> a, ViewArg<T> b,
+                            MutArg<T> db) {
+  backward_into<T>(op, dy, a, b, db, "db", b.shape(),
+                   [op](T* to, const T* g, const T* u, const T* v, Index n) {
+                     kernels::binary_backward_b(op, g, u, v, to, n);
+                   });
+}
+template <class T>
 Array<T> binary_backward_b(BinaryOp op, const View<T>& dy, ViewArg<T> a, ViewArg<T> b) {
-  return backward<T>(op, dy, a, b, b.shape(),
-                     [op](T* db, const T* g, const T* u, const T* v, Index n) {
-                       kernels::binary_backward_b(op, g, u, v, db, n);
-                     });
+  Array<T> db = Array<T>::empty(b.shape());
+  binary_backward_b_into<T>(op, dy, a, b, db);
+  return db;
 }
 
 template <class T>
@@ -92,30 +125,48 @@ Array<T> unary_backward(UnaryOp op, const View<T>& dy, ViewArg<T> saved) {
 }
 
 template <class T>
-Array<T> clamp_backward(const View<T>& dy, ViewArg<T> x, std::type_identity_t<T> low,
-                        std::type_identity_t<T> high) {
-  detail::check_same_shape<T>(dy, "dy", x, "x", "clamp_backward");
-  check(low <= high, ErrorKind::InvalidOperation, "clamp_backward",
-        "low must not be above high, got ", low, " and ", high);
-  Array<T> dx = Array<T>::empty(dy.shape());
+void clamp_backward_into(const View<T>& dy, ViewArg<T> x, std::type_identity_t<T> low,
+                         std::type_identity_t<T> high, MutArg<T> dx) {
+  constexpr std::string_view kName = "clamp_backward";
+  detail::check_same_shape<T>(dy, "dy", x, "x", kName);
+  check(low <= high, ErrorKind::InvalidOperation, kName, "low must not be above high, got ", low,
+        " and ", high);
+  detail::check_same_shape<T>(dy, "dy", dx, "dx", kName);
+  detail::check_writable<T>(dx, kName, "dx");
+  detail::check_same_or_apart<T>(dx, "dx", dy, "dy", kName);
+  detail::check_same_or_apart<T>(dx, "dx", x, "x", kName);
   detail::map_elements(
-      dx.view(),
+      dx,
       [low, high](T* to, const T* g, const T* from, Index n) {
         kernels::clamp_backward(g, from, low, high, to, n);
       },
       dy, static_cast<const View<T>&>(x));
+}
+
+template <class T>
+Array<T> clamp_backward(const View<T>& dy, ViewArg<T> x, std::type_identity_t<T> low,
+                        std::type_identity_t<T> high) {
+  detail::check_defined(dy, "clamp_backward", "dy");
+  Array<T> dx = Array<T>::empty(dy.shape());
+  clamp_backward_into<T>(dy, x, low, high, dx);
   return dx;
 }
 
-#define LAMINA_INSTANTIATE(T)                                                                \
-  template LAMINA_EXPORT Array<T> sum_to_shape<T>(const View<T>&, const Shape&);             \
-  template LAMINA_EXPORT Array<T> binary_backward_a<T>(BinaryOp, const View<T>&, ViewArg<T>, \
-                                                       ViewArg<T>);                          \
-  template LAMINA_EXPORT Array<T> binary_backward_b<T>(BinaryOp, const View<T>&, ViewArg<T>, \
-                                                       ViewArg<T>);                          \
-  template LAMINA_EXPORT void unary_backward_into<T>(UnaryOp, const View<T>&, ViewArg<T>,    \
-                                                     MutArg<T>);                             \
-  template LAMINA_EXPORT Array<T> unary_backward<T>(UnaryOp, const View<T>&, ViewArg<T>);    \
+#define LAMINA_INSTANTIATE(T)                                                                      \
+  template LAMINA_EXPORT void sum_to_shape_into<T>(const View<T>&, MutArg<T>);                     \
+  template LAMINA_EXPORT void binary_backward_a_into<T>(BinaryOp, const View<T>&, ViewArg<T>,      \
+                                                        ViewArg<T>, MutArg<T>);                    \
+  template LAMINA_EXPORT void binary_backward_b_into<T>(BinaryOp, const View<T>&, ViewArg<T>,      \
+                                                        ViewArg<T>, MutArg<T>);                    \
+  template LAMINA_EXPORT void clamp_backward_into<T>(const View<T>&, ViewArg<T>, T, T, MutArg<T>); \
+  template LAMINA_EXPORT Array<T> sum_to_shape<T>(const View<T>&, const Shape&);                   \
+  template LAMINA_EXPORT Array<T> binary_backward_a<T>(BinaryOp, const View<T>&, ViewArg<T>,       \
+                                                       ViewArg<T>);                                \
+  template LAMINA_EXPORT Array<T> binary_backward_b<T>(BinaryOp, const View<T>&, ViewArg<T>,       \
+                                                       ViewArg<T>);                                \
+  template LAMINA_EXPORT void unary_backward_into<T>(UnaryOp, const View<T>&, ViewArg<T>,          \
+                                                     MutArg<T>);                                   \
+  template LAMINA_EXPORT Array<T> unary_backward<T>(UnaryOp, const View<T>&, ViewArg<T>);          \
   template LAMINA_EXPORT Array<T> clamp_backward<T>(const View<T>&, ViewArg<T>, T, T);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)

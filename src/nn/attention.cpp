@@ -8,6 +8,7 @@
 #include "nn/attention_forward.hpp"
 #include "nn/attention_tiles.hpp"
 #include "nn/layout.hpp"
+#include "nn/output.hpp"
 
 namespace lamina::nn {
 
@@ -238,16 +239,37 @@ Array<T> scaled_dot_product_attention(const View<T>& q, ViewArg<T> k, ViewArg<T>
 }
 
 template <class T>
-Array<bool> attention_mask(const View<T>& keep_mask) {
+void attention_mask_into(const View<T>& keep_mask, MutView<bool> out) {
   detail::check_defined(keep_mask, "attention_mask", "keep_mask");
-  const lamina::detail::Packed<T> packed(keep_mask);
+  detail::check_output<bool>(out, "out", keep_mask.shape(), "attention_mask", keep_mask);
+  detail::map_elements(
+      out,
+      [](bool* to, const T* x, Index n) {
+        for (Index i = 0; i < n; ++i) {
+          to[i] = x[i] != T(0);
+        }
+      },
+      keep_mask);
+}
+
+template <class T>
+Array<bool> attention_mask(const View<T>& keep_mask) {
   Array<bool> mask = Array<bool>::empty(keep_mask.shape());
-  parallel_for(mask.size(), detail::kElementGrain, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) {
-      mask.data()[i] = packed.data()[i] != T(0);
-    }
-  });
+  attention_mask_into(keep_mask, mask);
   return mask;
+}
+
+template <class T>
+void self_attention_into(const View<T>& x, ViewArg<T> w_q, ViewArg<T> w_k, ViewArg<T> w_v,
+                         MutArg<T> out, const AttentionOptions<std::type_identity_t<T>>& options) {
+  constexpr std::string_view kSelf = "self_attention";
+  detail::check_self_attention<T>(x, w_q, w_k, w_v, kSelf);
+  IndexList shape = x.shape();
+  shape[shape.rank() - 1] = w_v.shape()[1];
+  detail::check_output(out, "out", Shape(shape), kSelf, x, w_q, w_k, w_v, options.mask,
+                       options.bias, options.key_lengths);
+  scaled_dot_product_attention_into<T>(matmul<T>(x, w_q), matmul<T>(x, w_k), matmul<T>(x, w_v), out,
+                                       options);
 }
 
 template <class T>
@@ -258,15 +280,18 @@ Array<T> self_attention(const View<T>& x, ViewArg<T> w_q, ViewArg<T> w_k, ViewAr
                                          options);
 }
 
-#define LAMINA_INSTANTIATE(T)                                                                    \
-  template LAMINA_EXPORT void scaled_dot_product_attention_into<T>(                              \
-      const View<T>&, ViewArg<T>, ViewArg<T>, MutArg<T>, const AttentionOptions<T>&, MutArg<T>); \
-  template LAMINA_EXPORT Array<T> scaled_dot_product_attention<T>(                               \
-      const View<T>&, ViewArg<T>, ViewArg<T>, const AttentionOptions<T>&);                       \
-  template LAMINA_EXPORT Array<T> scaled_dot_product_attention<T>(                               \
-      const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, const AttentionOptions<T>&);           \
-  template LAMINA_EXPORT Array<bool> attention_mask<T>(const View<T>&);                          \
-  template LAMINA_EXPORT Array<T> self_attention<T>(const View<T>&, ViewArg<T>, ViewArg<T>,      \
+#define LAMINA_INSTANTIATE(T)                                                                     \
+  template LAMINA_EXPORT void attention_mask_into<T>(const View<T>&, MutView<bool>);              \
+  template LAMINA_EXPORT void self_attention_into<T>(                                             \
+      const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, MutArg<T>, const AttentionOptions<T>&); \
+  template LAMINA_EXPORT void scaled_dot_product_attention_into<T>(                               \
+      const View<T>&, ViewArg<T>, ViewArg<T>, MutArg<T>, const AttentionOptions<T>&, MutArg<T>);  \
+  template LAMINA_EXPORT Array<T> scaled_dot_product_attention<T>(                                \
+      const View<T>&, ViewArg<T>, ViewArg<T>, const AttentionOptions<T>&);                        \
+  template LAMINA_EXPORT Array<T> scaled_dot_product_attention<T>(                                \
+      const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, const AttentionOptions<T>&);            \
+  template LAMINA_EXPORT Array<bool> attention_mask<T>(const View<T>&);                           \
+  template LAMINA_EXPORT Array<T> self_attention<T>(const View<T>&, ViewArg<T>, ViewArg<T>,       \
                                                     ViewArg<T>, const AttentionOptions<T>&);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)

@@ -1,3 +1,4 @@
+#include <array>
 #include <map>
 #include <string_view>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "lamina/nn/linear.hpp"
 #include "nn/attention_forward.hpp"
 #include "nn/attention_tiles.hpp"
+#include "nn/output.hpp"
 
 namespace lamina::nn {
 
@@ -206,37 +208,41 @@ class KeyRange {
 
 }  // namespace
 
+namespace {
+
+/// Error unless `out` has that shape and lies apart from everything a call reads; an undefined one
+/// is none.
 template <class T>
-AttentionGradients<T> scaled_dot_product_attention_backward(
-    const View<T>& dy, ViewArg<T> q, ViewArg<T> k, ViewArg<T> v,
-    const AttentionOptions<std::type_identity_t<T>>& options,
-    const AttentionResult<std::type_identity_t<T>>& forward) {
-  constexpr std::string_view kName = "scaled_dot_product_attention_backward";
-  const AttentionProblem<T> problem = detail::attention_problem<T>(q, k, v, options, kName);
-  simd::detail::ensure_target();
-  const Backward<T> backward = make_backward<T>(problem, dy, forward, kName);
-  AttentionGradients<T> result{Array<T>::zeros(q.shape()), Array<T>::zeros(k.shape()),
-                               Array<T>::zeros(v.shape())};
-  if (backward.lse == nullptr) {
-    return result;
+void check_gradient(const View<T>& out, std::string_view name, const Shape& shape,
+                    std::string_view operation, const View<T>& dy, const View<T>& q,
+                    const View<T>& k, const View<T>& v, const AttentionOptions<T>& options,
+                    const AttentionResult<T>& forward) {
+  if (out.defined()) {
+    detail::check_output(out, name, shape, operation, dy, q, k, v, options.mask, options.bias,
+                         options.key_lengths, forward.out, forward.log_sums);
   }
+}
+
+template <class T>
+void add_gradients(const Backward<T>& backward, T* dq, T* dk, T* dv) {
+  const AttentionProblem<T>& problem = backward.problem;
   // With few heads their keys are cut in parts, each with a dq of its own, added in order.
   const Index key_heads = problem.heads / problem.group;
   const Index blocks = ceil_div(problem.keys, kBlockKeys);
   const Index parts = std::min(blocks, ceil_div(kEnoughTasks, key_heads));
-  const Index dq_size = result.dq.size();
-  Array<T> others = Array<T>::zeros({parts - 1, dq_size});
   const Index dq_of_head = problem.group * problem.queries * problem.features;
+  const Index dq_size = key_heads * dq_of_head;
+  Array<T> others = Array<T>::zeros({parts - 1, dq_size});
   const auto run = [&](Index begin, Index end) {
     KeyRange<T> range(backward);
     for (Index i = begin; i < end; ++i) {
       const Index head = i / parts;
       const Index part = i % parts;
-      T* const dq = part == 0 ? result.dq.data() : others.data() + (part - 1) * dq_size;
+      T* const dq_part = part == 0 ? dq : others.data() + (part - 1) * dq_size;
       range.run(head, blocks * part / parts * kBlockKeys,
                 std::min(problem.keys, blocks * (part + 1) / parts * kBlockKeys),
-                dq + head * dq_of_head, result.dk.data() + head * problem.keys * problem.features,
-                result.dv.data() + head * problem.keys * problem.value_features);
+                dq_part + head * dq_of_head, dk + head * problem.keys * problem.features,
+                dv + head * problem.keys * problem.value_features);
     }
   };
   const Index work = problem.group * problem.queries * (problem.keys / parts + 1) *
@@ -247,34 +253,115 @@ AttentionGradients<T> scaled_dot_product_attention_backward(
       for (Index part = 0; part + 1 < parts; ++part) {
         const T* from = others.data() + part * dq_size;
         for (Index i = begin; i < end; ++i) {
-          result.dq.data()[i] += from[i];
+          dq[i] += from[i];
         }
       }
     });
   }
-  return result;
+}
+
+}  // namespace
+
+template <class T>
+void scaled_dot_product_attention_backward_into(
+    const View<T>& dy, ViewArg<T> q, ViewArg<T> k, ViewArg<T> v, MutArg<T> dq, MutArg<T> dk,
+    MutArg<T> dv, const AttentionOptions<std::type_identity_t<T>>& options,
+    const AttentionResult<std::type_identity_t<T>>& forward) {
+  constexpr std::string_view kName = "scaled_dot_product_attention_backward";
+  const AttentionProblem<T> problem = detail::attention_problem<T>(q, k, v, options, kName);
+  const auto check_result = [&](const View<T>& out, std::string_view name, const Shape& shape) {
+    check_gradient<T>(out, name, shape, kName, dy, q, k, v, options, forward);
+  };
+  check_result(dq, "dq", q.shape());
+  check_result(dk, "dk", k.shape());
+  check_result(dv, "dv", v.shape());
+  detail::check_outputs_apart(dq, "dq", dk, "dk", kName);
+  detail::check_outputs_apart(dq, "dq", dv, "dv", kName);
+  detail::check_outputs_apart(dk, "dk", dv, "dv", kName);
+  simd::detail::ensure_target();
+  const Backward<T> backward = make_backward<T>(problem, dy, forward, kName);
+  detail::GradientSum<T> sum_q(dq, q.shape());
+  detail::GradientSum<T> sum_k(dk, k.shape());
+  detail::GradientSum<T> sum_v(dv, v.shape());
+  if (backward.lse != nullptr) {
+    add_gradients(backward, sum_q.data(), sum_k.data(), sum_v.data());
+  }
+  sum_q.finish();
+  sum_k.finish();
+  sum_v.finish();
+}
+
+template <class T>
+AttentionGradients<T> scaled_dot_product_attention_backward(
+    const View<T>& dy, ViewArg<T> q, ViewArg<T> k, ViewArg<T> v,
+    const AttentionOptions<std::type_identity_t<T>>& options,
+    const AttentionResult<std::type_identity_t<T>>& forward) {
+  AttentionGradients<T> d{Array<T>::empty(q.shape()), Array<T>::empty(k.shape()),
+                          Array<T>::empty(v.shape())};
+  scaled_dot_product_attention_backward_into<T>(dy, q, k, v, d.dq, d.dk, d.dv, options, forward);
+  return d;
+}
+
+template <class T>
+void self_attention_backward_into(const View<T>& dy, ViewArg<T> x, ViewArg<T> w_q, ViewArg<T> w_k,
+                                  ViewArg<T> w_v, MutArg<T> dx, MutArg<T> dw_q, MutArg<T> dw_k,
+                                  MutArg<T> dw_v,
+                                  const AttentionOptions<std::type_identity_t<T>>& options) {
+  constexpr std::string_view kName = "self_attention_backward";
+  detail::check_self_attention<T>(x, w_q, w_k, w_v, kName);
+  IndexList expected = x.shape();
+  expected[expected.rank() - 1] = w_v.shape()[1];
+  check(dy.defined() && dy.shape() == Shape(expected), ErrorKind::DimensionMismatch, kName,
+        "dy has shape ", dy.shape(), ", expected ", Shape(expected));
+  const std::array<std::pair<const MutView<T>*, std::string_view>, 4> results{
+      {{&dx, "dx"}, {&dw_q, "dw_q"}, {&dw_k, "dw_k"}, {&dw_v, "dw_v"}}};
+  const std::array<const View<T>*, 4> shaped{&x, &w_q, &w_k, &w_v};
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const auto& [out, name] = results[i];
+    if (!out->defined()) {
+      continue;
+    }
+    detail::check_output(*out, name, shaped[i]->shape(), kName, dy, x, w_q, w_k, w_v, options.mask,
+                         options.bias, options.key_lengths);
+    for (std::size_t j = 0; j < i; ++j) {
+      detail::check_outputs_apart(*out, name, *results[j].first, results[j].second, kName);
+    }
+  }
+  const AttentionGradients<T> d = scaled_dot_product_attention_backward<T>(
+      dy, matmul<T>(x, w_q), matmul<T>(x, w_k), matmul<T>(x, w_v), options);
+  if (dw_q.defined()) {
+    matmul_backward_b_into<T>(d.dq, x, dw_q);
+  }
+  if (dw_k.defined()) {
+    matmul_backward_b_into<T>(d.dk, x, dw_k);
+  }
+  if (dw_v.defined()) {
+    matmul_backward_b_into<T>(d.dv, x, dw_v);
+  }
+  if (dx.defined()) {
+    matmul_backward_a_into<T>(d.dq, w_q, dx);
+    const Array<T> from_k = matmul_backward_a<T>(d.dk, w_k, x.shape());
+    const Array<T> from_v = matmul_backward_a<T>(d.dv, w_v, x.shape());
+    detail::map_elements<T>(
+        dx,
+        [](T* sum, const T* a, const T* b, const T* c, Index n) {
+          for (Index i = 0; i < n; ++i) {
+            sum[i] = a[i] + (b[i] + c[i]);
+          }
+        },
+        static_cast<const View<T>&>(dx), static_cast<const View<T>&>(from_k),
+        static_cast<const View<T>&>(from_v));
+  }
 }
 
 template <class T>
 SelfAttentionGradients<T> self_attention_backward(
     const View<T>& dy, ViewArg<T> x, ViewArg<T> w_q, ViewArg<T> w_k, ViewArg<T> w_v,
     const AttentionOptions<std::type_identity_t<T>>& options) {
-  detail::check_self_attention<T>(x, w_q, w_k, w_v, "self_attention_backward");
-  IndexList expected = x.shape();
-  expected[expected.rank() - 1] = w_v.shape()[1];
-  check(dy.defined() && dy.shape() == Shape(expected), ErrorKind::DimensionMismatch,
-        "self_attention_backward", "dy has shape ", dy.shape(), ", expected ", Shape(expected));
-  const AttentionGradients<T> d = scaled_dot_product_attention_backward<T>(
-      dy, matmul<T>(x, w_q), matmul<T>(x, w_k), matmul<T>(x, w_v), options);
-  SelfAttentionGradients<T> result{
-      matmul_backward_a<T>(d.dq, w_q, x.shape()), matmul_backward_b<T>(d.dq, x, w_q.shape()),
-      matmul_backward_b<T>(d.dk, x, w_k.shape()), matmul_backward_b<T>(d.dv, x, w_v.shape())};
-  const Array<T> from_k = matmul_backward_a<T>(d.dk, w_k, x.shape());
-  const Array<T> from_v = matmul_backward_a<T>(d.dv, w_v, x.shape());
-  for (Index i = 0; i < result.dx.size(); ++i) {
-    result.dx.data()[i] += from_k.data()[i] + from_v.data()[i];
-  }
-  return result;
+  SelfAttentionGradients<T> d{Array<T>::empty(x.shape()), Array<T>::empty(w_q.shape()),
+                              Array<T>::empty(w_k.shape()), Array<T>::empty(w_v.shape())};
+  self_attention_backward_into<T>(dy, x, w_q, w_k, w_v, d.dx, d.dw_q, d.dw_k, d.dw_v, options);
+  return d;
 }
 
 namespace {
@@ -282,14 +369,15 @@ namespace {
 /// The gradient of bias: as it lies, an array of the matrices (queries, keys) that differ.
 template <class T>
 struct BiasGradient {
-  Array<T> values;
+  MutView<T> values;
   Strides strides;  ///< of the leading axes of the scores; 0 where bias is broadcast
   Index row_stride = 0, col_stride = 0;
 };
 
 template <class T>
-BiasGradient<T> zero_gradient(const View<T>& bias, const Shape& scores) {
-  BiasGradient<T> result{Array<T>::zeros(bias.shape()), {}, 0, 0};
+BiasGradient<T> zero_gradient(const MutView<T>& dbias, const Shape& scores) {
+  dbias.fill(T(0));
+  BiasGradient<T> result{dbias, {}, 0, 0};
   const View<T> spread = result.values.broadcast_to(scores);
   const int rank = scores.rank();
   for (int axis = 0; axis < rank; ++axis) {
@@ -307,18 +395,20 @@ BiasGradient<T> zero_gradient(const View<T>& bias, const Shape& scores) {
 }  // namespace
 
 template <class T>
-Array<T> scaled_dot_product_attention_backward_bias(
-    const View<T>& dy, ViewArg<T> q, ViewArg<T> k, ViewArg<T> v,
+void scaled_dot_product_attention_backward_bias_into(
+    const View<T>& dy, ViewArg<T> q, ViewArg<T> k, ViewArg<T> v, MutArg<T> dbias,
     const AttentionOptions<std::type_identity_t<T>>& options,
     const AttentionResult<std::type_identity_t<T>>& forward) {
   constexpr std::string_view kName = "scaled_dot_product_attention_backward_bias";
   check(options.bias.defined(), ErrorKind::InvalidOperation, kName, "there is no bias");
   const AttentionProblem<T> problem = detail::attention_problem<T>(q, k, v, options, kName);
+  detail::check_defined(dbias, kName, "dbias");
+  check_gradient<T>(dbias, "dbias", options.bias.shape(), kName, dy, q, k, v, options, forward);
   simd::detail::ensure_target();
   const Backward<T> backward = make_backward<T>(problem, dy, forward, kName);
-  BiasGradient<T> result = zero_gradient(options.bias, problem.score_shape);
+  const BiasGradient<T> result = zero_gradient<T>(dbias, problem.score_shape);
   if (backward.lse == nullptr) {
-    return std::move(result.values);
+    return;
   }
   // Which part of the gradient each head adds to, and the heads in the order of these parts, so
   // that a part has one owner.
@@ -370,21 +460,32 @@ Array<T> scaled_dot_product_attention_backward_bias(
       }
     }
   });
-  return std::move(result.values);
 }
 
 template <class T>
-Array<T> scaled_dot_product_attention_weights(
-    const View<T>& q, ViewArg<T> k, const AttentionOptions<std::type_identity_t<T>>& options) {
-  constexpr std::string_view kName = "scaled_dot_product_attention_weights";
+Array<T> scaled_dot_product_attention_backward_bias(
+    const View<T>& dy, ViewArg<T> q, ViewArg<T> k, ViewArg<T> v,
+    const AttentionOptions<std::type_identity_t<T>>& options,
+    const AttentionResult<std::type_identity_t<T>>& forward) {
+  Array<T> dbias = Array<T>::empty(options.bias.shape());
+  scaled_dot_product_attention_backward_bias_into<T>(dy, q, k, v, dbias, options, forward);
+  return dbias;
+}
+
+namespace {
+
+template <class T>
+AttentionProblem<T> weights_problem(const View<T>& q, const View<T>& k,
+                                    const AttentionOptions<T>& options) {
   AttentionOptions<T> plain = options;
   plain.dropout = 0;
   // Values do not matter: keys stand in for them.
-  const AttentionProblem<T> problem = detail::attention_problem<T>(q, k, k, plain, kName);
-  Array<T> weights = Array<T>::zeros(problem.score_shape);
-  if (weights.size() == 0) {
-    return weights;
-  }
+  return detail::attention_problem<T>(q, k, k, plain, "scaled_dot_product_attention_weights");
+}
+
+/// weights: zeros, without gaps.
+template <class T>
+void write_weights(const AttentionProblem<T>& problem, T* weights) {
   simd::detail::ensure_target();
   const Index tiles = ceil_div(problem.queries, kTileRows);
   parallel_for(problem.heads * tiles, 1, [&](Index begin, Index end) {
@@ -395,7 +496,7 @@ Array<T> scaled_dot_product_attention_weights(
       const Index head = i / tiles;
       const Index query = i % tiles * kTileRows;
       const Index rows = std::min(kTileRows, problem.queries - query);
-      T* const out = weights.data() + (head * problem.queries + query) * problem.keys;
+      T* const out = weights + (head * problem.queries + query) * problem.keys;
       const Index limit = problem.key_limit(head, query + rows);
       // Whole rows of scores first.
       std::fill_n(out, rows * problem.keys, -std::numeric_limits<T>::infinity());
@@ -421,19 +522,57 @@ Array<T> scaled_dot_product_attention_weights(
       kernels::scale_rows(out, problem.keys, rows, problem.keys, factor);
     }
   });
+}
+
+}  // namespace
+
+template <class T>
+void scaled_dot_product_attention_weights_into(
+    const View<T>& q, ViewArg<T> k, MutArg<T> out,
+    const AttentionOptions<std::type_identity_t<T>>& options) {
+  const AttentionProblem<T> problem = weights_problem<T>(q, k, options);
+  detail::check_output(out, "out", problem.score_shape, "scaled_dot_product_attention_weights", q,
+                       k, options.mask, options.bias, options.key_lengths);
+  if (out.size() > 0) {
+    detail::PackedOut<T> packed(out);
+    packed.view().fill(T(0));
+    write_weights(problem, packed.data());
+    packed.finish();
+  }
+}
+
+template <class T>
+Array<T> scaled_dot_product_attention_weights(
+    const View<T>& q, ViewArg<T> k, const AttentionOptions<std::type_identity_t<T>>& options) {
+  const AttentionProblem<T> problem = weights_problem<T>(q, k, options);
+  Array<T> weights = Array<T>::zeros(problem.score_shape);
+  if (weights.size() > 0) {
+    write_weights(problem, weights.data());
+  }
   return weights;
 }
 
-#define LAMINA_INSTANTIATE(T)                                                            \
-  template LAMINA_EXPORT AttentionGradients<T> scaled_dot_product_attention_backward<T>( \
-      const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, const AttentionOptions<T>&,    \
-      const AttentionResult<T>&);                                                        \
-  template LAMINA_EXPORT Array<T> scaled_dot_product_attention_backward_bias<T>(         \
-      const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, const AttentionOptions<T>&,    \
-      const AttentionResult<T>&);                                                        \
-  template LAMINA_EXPORT Array<T> scaled_dot_product_attention_weights<T>(               \
-      const View<T>&, ViewArg<T>, const AttentionOptions<T>&);                           \
-  template LAMINA_EXPORT SelfAttentionGradients<T> self_attention_backward<T>(           \
+#define LAMINA_INSTANTIATE(T)                                                                    \
+  template LAMINA_EXPORT void scaled_dot_product_attention_backward_into<T>(                     \
+      const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, MutArg<T>, MutArg<T>, MutArg<T>,       \
+      const AttentionOptions<T>&, const AttentionResult<T>&);                                    \
+  template LAMINA_EXPORT void scaled_dot_product_attention_backward_bias_into<T>(                \
+      const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, MutArg<T>, const AttentionOptions<T>&, \
+      const AttentionResult<T>&);                                                                \
+  template LAMINA_EXPORT void scaled_dot_product_attention_weights_into<T>(                      \
+      const View<T>&, ViewArg<T>, MutArg<T>, const AttentionOptions<T>&);                        \
+  template LAMINA_EXPORT void self_attention_backward_into<T>(                                   \
+      const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, ViewArg<T>, MutArg<T>, MutArg<T>,      \
+      MutArg<T>, MutArg<T>, const AttentionOptions<T>&);                                         \
+  template LAMINA_EXPORT AttentionGradients<T> scaled_dot_product_attention_backward<T>(         \
+      const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, const AttentionOptions<T>&,            \
+      const AttentionResult<T>&);                                                                \
+  template LAMINA_EXPORT Array<T> scaled_dot_product_attention_backward_bias<T>(                 \
+      const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, const AttentionOptions<T>&,            \
+      const AttentionResult<T>&);                                                                \
+  template LAMINA_EXPORT Array<T> scaled_dot_product_attention_weights<T>(                       \
+      const View<T>&, ViewArg<T>, const AttentionOptions<T>&);                                   \
+  template LAMINA_EXPORT SelfAttentionGradients<T> self_attention_backward<T>(                   \
       const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, ViewArg<T>, const AttentionOptions<T>&);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)

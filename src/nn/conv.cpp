@@ -8,6 +8,7 @@
 #include "lamina/nn/reduction.hpp"
 #include "nn/conv_arguments.hpp"
 #include "nn/layout.hpp"
+#include "nn/output.hpp"
 #include "nn/window_limits.hpp"
 
 namespace lamina::nn {
@@ -23,6 +24,7 @@ using detail::form_of;
 using detail::FusedActivation;
 using detail::image_of;
 using detail::mutable_image_of;
+using detail::PackedOut;
 using detail::spatial_axis;
 
 /// What a call amounts to: the problem, and the shape of its result.
@@ -62,6 +64,7 @@ Plan make_plan(const Shape& x, const Shape& weight, const ConvOptions<Rank>& opt
     check(p.groups == 1, ErrorKind::InvalidOperation, operation, "a single map has no groups, got ",
           p.groups);
   }
+  Shape padded_shape = x;
   plan.out = x;
   if (!map) plan.out[channel_axis(x, plan.form, options.format)] = p.out_channels;
   plan.explicit_padding.resize(static_cast<std::size_t>(x.rank()));
@@ -95,8 +98,11 @@ Plan make_plan(const Shape& x, const Shape& weight, const ConvOptions<Rank>& opt
     } else {
       plan.explicit_padding[static_cast<std::size_t>(x_axis)] = amount;
       p.in[axis] = padded;
+      padded_shape[x_axis] = padded;
     }
   }
+  detail::check_result_size(operation, plan.out);
+  detail::check_result_size(operation, padded_shape);
   return plan;
 }
 
@@ -107,8 +113,9 @@ constexpr std::string_view name() {
 
 template <class T, int Rank>
 void run_forward(const Plan& plan, const View<T>& x, const View<T>& weight, const View<T>& bias,
-                 const MutView<T>& out, const ConvOptions<Rank>& options) {
-  const FusedActivation<T> fused(options.activation, options.activation_params, name<Rank>());
+                 const MutView<T>& out, const ConvOptions<Rank>& options,
+                 std::string_view operation) {
+  const FusedActivation<T> fused(options.activation, options.activation_params, operation);
   const lamina::detail::Packed<T> weights(weight);
   const lamina::detail::Packed<T> biases(bias.defined() ? bias : View<T>(nullptr, Shape{0}));
   Array<T> padded;
@@ -126,39 +133,27 @@ void run_forward(const Plan& plan, const View<T>& x, const View<T>& weight, cons
 
 template <class T, int Rank>
 void forward_into(const View<T>& x, const View<T>& weight, const View<T>& bias,
-                  const MutView<T>& out, const ConvOptions<Rank>& options) {
-  constexpr std::string_view operation = name<Rank>();
+                  const MutView<T>& out, const ConvOptions<Rank>& options,
+                  std::string_view operation = name<Rank>()) {
   detail::check_defined(x, operation, "x");
   detail::check_defined(weight, operation, "weight");
-  detail::check_defined(out, operation, "out");
   const Plan plan = make_plan(x.shape(), weight.shape(), options, operation);
   check_bias<T>(bias, plan.problem.out_channels, operation);
-  check(out.shape() == plan.out, ErrorKind::DimensionMismatch, operation, "out must have shape ",
-        plan.out, ", got ", out.shape());
-  detail::check_writable(out, operation, "out");
-  for (const View<T>* input : {&x, &weight, &bias}) {
-    check(overlap(out, *input) == Overlap::None, ErrorKind::InvalidOperation, operation,
-          "out overlaps an input");
-  }
-  if (out.is_contiguous()) {
-    run_forward(plan, x, weight, bias, out, options);
-  } else {
-    Array<T> result = Array<T>::empty(plan.out);
-    run_forward<T>(plan, x, weight, bias, result, options);
-    out.assign(result);
-  }
+  detail::check_output(out, "out", plan.out, operation, x, weight, bias);
+  PackedOut<T> packed(out);
+  run_forward<T>(plan, x, weight, bias, packed.view(), options, operation);
+  packed.finish();
 }
 
 template <class T, int Rank>
 Array<T> forward(const View<T>& x, const View<T>& weight, const View<T>& bias,
-                 const ConvOptions<Rank>& options) {
-  constexpr std::string_view operation = name<Rank>();
+                 const ConvOptions<Rank>& options, std::string_view operation = name<Rank>()) {
   detail::check_defined(x, operation, "x");
   detail::check_defined(weight, operation, "weight");
   const Plan plan = make_plan(x.shape(), weight.shape(), options, operation);
   check_bias<T>(bias, plan.problem.out_channels, operation);
   Array<T> out = Array<T>::empty(plan.out);
-  run_forward<T>(plan, x, weight, bias, out, options);
+  run_forward<T>(plan, x, weight, bias, out, options, operation);
   return out;
 }
 
@@ -174,33 +169,55 @@ Plan gradient_plan(const Shape& dy, const Shape& x, const Shape& weight,
 }
 
 template <class T, int Rank>
-Array<T> backward_input(const View<T>& dy, const View<T>& weight, const Shape& x_shape,
-                        const ConvOptions<Rank>& options) {
-  const std::string operation = std::string(name<Rank>()).append("_backward_input");
-  detail::check_defined(dy, operation, "dy");
-  detail::check_defined(weight, operation, "weight");
-  const Plan plan = gradient_plan(dy.shape(), x_shape, weight.shape(), options, operation);
-  Shape dx_shape = x_shape;
-  for (int axis = 0; axis < x_shape.rank(); ++axis) {
-    const PaddingAmount amount = plan.explicit_padding[static_cast<std::size_t>(axis)];
-    dx_shape[axis] += amount.before + amount.behind;
-  }
-  Array<T> dx = Array<T>::empty(dx_shape);
+void run_backward_input(const Plan& plan, const View<T>& dy, const View<T>& weight,
+                        const MutView<T>& dx, const ConvOptions<Rank>& options) {
   const lamina::detail::Packed<T> weights(weight);
-  detail::conv_input_gradient<T>(plan.problem, image_of(dy, plan.form, options.format, Rank),
-                                 weights.data(), nullptr,
-                                 mutable_image_of<T>(dx, plan.form, options.format, Rank), {});
-  if (options.padding_value == PaddingValue::Zero) return dx;
-  return pad_backward(dx, plan.explicit_padding, options.padding_value);
+  const auto run = [&](const MutView<T>& target) {
+    detail::conv_input_gradient<T>(plan.problem, image_of(dy, plan.form, options.format, Rank),
+                                   weights.data(), nullptr,
+                                   mutable_image_of(target, plan.form, options.format, Rank), {});
+  };
+  if (options.padding_value == PaddingValue::Zero) {
+    PackedOut<T> packed(dx);
+    run(packed.view());
+    packed.finish();
+    return;
+  }
+  Shape padded_shape = dx.shape();
+  for (int axis = 0; axis < padded_shape.rank(); ++axis) {
+    const PaddingAmount amount = plan.explicit_padding[static_cast<std::size_t>(axis)];
+    padded_shape[axis] += amount.before + amount.behind;
+  }
+  Array<T> padded = Array<T>::empty(padded_shape);
+  run(padded);
+  pad_backward_into<T>(padded, plan.explicit_padding, dx, options.padding_value);
 }
 
 template <class T, int Rank>
-Array<T> backward_weight(const View<T>& dy, const View<T>& x, const Shape& weight_shape,
-                         const ConvOptions<Rank>& options) {
-  const std::string operation = std::string(name<Rank>()).append("_backward_weight");
+void backward_input_into(const View<T>& dy, const View<T>& weight, const MutView<T>& dx,
+                         const ConvOptions<Rank>& options, std::string_view operation) {
   detail::check_defined(dy, operation, "dy");
-  detail::check_defined(x, operation, "x");
-  const Plan plan = gradient_plan(dy.shape(), x.shape(), weight_shape, options, operation);
+  detail::check_defined(weight, operation, "weight");
+  detail::check_defined(dx, operation, "dx");
+  const Plan plan = gradient_plan(dy.shape(), dx.shape(), weight.shape(), options, operation);
+  detail::check_output(dx, "dx", dx.shape(), operation, dy, weight);
+  run_backward_input(plan, dy, weight, dx, options);
+}
+
+template <class T, int Rank>
+Array<T> backward_input(const View<T>& dy, const View<T>& weight, const Shape& x_shape,
+                        const ConvOptions<Rank>& options, std::string_view operation) {
+  detail::check_defined(dy, operation, "dy");
+  detail::check_defined(weight, operation, "weight");
+  const Plan plan = gradient_plan(dy.shape(), x_shape, weight.shape(), options, operation);
+  Array<T> dx = Array<T>::empty(x_shape);
+  run_backward_input<T>(plan, dy, weight, dx, options);
+  return dx;
+}
+
+template <class T, int Rank>
+void run_backward_weight(const Plan& plan, const View<T>& dy, const View<T>& x,
+                         const MutView<T>& dweight, const ConvOptions<Rank>& options) {
   Array<T> padded;
   ConvImage<const T> image;
   if (options.padding_value == PaddingValue::Zero) {
@@ -209,10 +226,76 @@ Array<T> backward_weight(const View<T>& dy, const View<T>& x, const Shape& weigh
     padded = pad(x, plan.explicit_padding, options.padding_value);
     image = image_of<T>(padded, plan.form, options.format, Rank);
   }
-  Array<T> dweight = Array<T>::empty(weight_shape);
+  PackedOut<T> packed(dweight);
   detail::conv_weight_gradient<T>(plan.problem, image_of(dy, plan.form, options.format, Rank),
-                                  image, dweight.data());
+                                  image, packed.data());
+  packed.finish();
+}
+
+template <class T, int Rank>
+void backward_weight_into(const View<T>& dy, const View<T>& x, const MutView<T>& dweight,
+                          const ConvOptions<Rank>& options, std::string_view operation) {
+  detail::check_defined(dy, operation, "dy");
+  detail::check_defined(x, operation, "x");
+  detail::check_defined(dweight, operation, "dweight");
+  const Plan plan = gradient_plan(dy.shape(), x.shape(), dweight.shape(), options, operation);
+  detail::check_output(dweight, "dweight", dweight.shape(), operation, dy, x);
+  run_backward_weight(plan, dy, x, dweight, options);
+}
+
+template <class T, int Rank>
+Array<T> backward_weight(const View<T>& dy, const View<T>& x, const Shape& weight_shape,
+                         const ConvOptions<Rank>& options, std::string_view operation) {
+  detail::check_defined(dy, operation, "dy");
+  detail::check_defined(x, operation, "x");
+  const Plan plan = gradient_plan(dy.shape(), x.shape(), weight_shape, options, operation);
+  Array<T> dweight = Array<T>::empty(weight_shape);
+  run_backward_weight<T>(plan, dy, x, dweight, options);
   return dweight;
+}
+
+/// The options of conv2d for one group a channel of x.
+Conv2dOptions depthwise_options(const Shape& x, const Conv2dOptions& options,
+                                std::string_view operation) {
+  const Form form = form_of(x, 2, operation);
+  if (form == Form::Map) return options;
+  Conv2dOptions grouped = options;
+  grouped.groups = x[channel_axis(x, form, options.format)];
+  check(grouped.groups >= 1, ErrorKind::DimensionMismatch, operation, "x has no channels; x ", x);
+  check(options.groups == 1 || options.groups == grouped.groups, ErrorKind::InvalidOperation,
+        operation, "groups follow from the channels of x; got ", options.groups);
+  return grouped;
+}
+
+/// separable_conv2d: its two convolutions, and the map between them.
+struct SeparablePlan {
+  Conv2dOptions along;   ///< of the depthwise convolution
+  Conv2dOptions across;  ///< of the pointwise one
+  Shape between;
+  Shape out;
+};
+
+template <class T>
+SeparablePlan separable_plan(const View<T>& x, const View<T>& depthwise, const View<T>& pointwise,
+                             const Conv2dOptions& options, std::string_view operation) {
+  detail::check_defined(x, operation, "x");
+  detail::check_defined(depthwise, operation, "depthwise");
+  detail::check_defined(pointwise, operation, "pointwise");
+  check(x.rank() >= 3, ErrorKind::DimensionMismatch, operation, "x must have channels, got shape ",
+        x.shape());
+  check(pointwise.rank() == 4 && pointwise.shape()[2] == 1 && pointwise.shape()[3] == 1,
+        ErrorKind::DimensionMismatch, operation, "pointwise must have shape (O, C, 1, 1), got ",
+        pointwise.shape());
+  SeparablePlan plan;
+  plan.along = depthwise_options(x.shape(), options, operation);
+  plan.along.activation = Activation::Identity;
+  plan.along.activation_params = {};
+  plan.across.format = options.format;
+  plan.across.activation = options.activation;
+  plan.across.activation_params = options.activation_params;
+  plan.between = make_plan(x.shape(), depthwise.shape(), plan.along, operation).out;
+  plan.out = make_plan(plan.between, pointwise.shape(), plan.across, operation).out;
+  return plan;
 }
 
 std::atomic<bool> winograd_is_allowed{true};
@@ -283,33 +366,117 @@ Array<T> conv3d(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias,
 }
 
 template <class T>
+void depthwise_conv2d_into(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias, MutArg<T> out,
+                           const Conv2dOptions& options) {
+  constexpr std::string_view operation = "depthwise_conv2d";
+  detail::check_defined(x, operation, "x");
+  forward_into<T, 2>(x, weight, bias, out, depthwise_options(x.shape(), options, operation),
+                     operation);
+}
+template <class T>
 Array<T> depthwise_conv2d(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias,
                           const Conv2dOptions& options) {
   constexpr std::string_view operation = "depthwise_conv2d";
   detail::check_defined(x, operation, "x");
-  if (x.rank() == 2) return conv2d(x, weight, bias, options);
-  const Form form = form_of(x.shape(), 2, operation);
-  Conv2dOptions grouped = options;
-  grouped.groups = x.shape()[channel_axis(x.shape(), form, options.format)];
-  check(options.groups == 1 || options.groups == grouped.groups, ErrorKind::InvalidOperation,
-        operation, "groups follow from the channels of x; got ", options.groups);
-  return conv2d(x, weight, bias, grouped);
+  return forward<T, 2>(x, weight, bias, depthwise_options(x.shape(), options, operation),
+                       operation);
 }
 
 template <class T>
+void depthwise_conv2d_backward_input_into(const View<T>& dy, ViewArg<T> weight, MutArg<T> dx,
+                                          const Conv2dOptions& options) {
+  constexpr std::string_view operation = "depthwise_conv2d_backward_input";
+  detail::check_defined(dx, operation, "dx");
+  backward_input_into<T, 2>(dy, weight, dx, depthwise_options(dx.shape(), options, operation),
+                            operation);
+}
+template <class T>
+Array<T> depthwise_conv2d_backward_input(const View<T>& dy, ViewArg<T> weight, const Shape& x_shape,
+                                         const Conv2dOptions& options) {
+  constexpr std::string_view operation = "depthwise_conv2d_backward_input";
+  return backward_input<T, 2>(dy, weight, x_shape, depthwise_options(x_shape, options, operation),
+                              operation);
+}
+template <class T>
+void depthwise_conv2d_backward_weight_into(const View<T>& dy, ViewArg<T> x, MutArg<T> dweight,
+                                           const Conv2dOptions& options) {
+  constexpr std::string_view operation = "depthwise_conv2d_backward_weight";
+  detail::check_defined(x, operation, "x");
+  backward_weight_into<T, 2>(dy, x, dweight, depthwise_options(x.shape(), options, operation),
+                             operation);
+}
+template <class T>
+Array<T> depthwise_conv2d_backward_weight(const View<T>& dy, ViewArg<T> x,
+                                          const Shape& weight_shape, const Conv2dOptions& options) {
+  constexpr std::string_view operation = "depthwise_conv2d_backward_weight";
+  detail::check_defined(x, operation, "x");
+  return backward_weight<T, 2>(dy, x, weight_shape,
+                               depthwise_options(x.shape(), options, operation), operation);
+}
+
+template <class T>
+void separable_conv2d_into(const View<T>& x, ViewArg<T> depthwise, ViewArg<T> pointwise,
+                           ViewArg<T> bias, MutArg<T> out, const Conv2dOptions& options) {
+  constexpr std::string_view operation = "separable_conv2d";
+  const SeparablePlan plan = separable_plan<T>(x, depthwise, pointwise, options, operation);
+  check_bias<T>(bias, pointwise.shape()[0], operation);
+  detail::check_output(out, "out", plan.out, operation, x, depthwise, pointwise, bias);
+  const Array<T> between = forward<T, 2>(x, depthwise, View<T>(), plan.along, operation);
+  forward_into<T, 2>(between, pointwise, bias, out, plan.across, operation);
+}
+template <class T>
 Array<T> separable_conv2d(const View<T>& x, ViewArg<T> depthwise, ViewArg<T> pointwise,
                           ViewArg<T> bias, const Conv2dOptions& options) {
-  Conv2dOptions across = options;
-  across.activation = Activation::Identity;
-  across.activation_params = {};
-  Conv2dOptions along;
-  along.format = options.format;
-  along.activation = options.activation;
-  along.activation_params = options.activation_params;
-  check(pointwise.rank() == 4 && pointwise.shape()[2] == 1 && pointwise.shape()[3] == 1,
-        ErrorKind::DimensionMismatch, "separable_conv2d",
-        "pointwise must have shape (O, C, 1, 1), got ", pointwise.shape());
-  return conv2d(depthwise_conv2d(x, depthwise, View<T>(), across), pointwise, bias, along);
+  constexpr std::string_view operation = "separable_conv2d";
+  const SeparablePlan plan = separable_plan<T>(x, depthwise, pointwise, options, operation);
+  check_bias<T>(bias, pointwise.shape()[0], operation);
+  const Array<T> between = forward<T, 2>(x, depthwise, View<T>(), plan.along, operation);
+  return forward<T, 2>(between, pointwise, bias, plan.across, operation);
+}
+
+template <class T>
+void separable_conv2d_backward_into(const View<T>& dy, ViewArg<T> x, ViewArg<T> depthwise,
+                                    ViewArg<T> pointwise, MutArg<T> dx, MutArg<T> ddepthwise,
+                                    MutArg<T> dpointwise, const Conv2dOptions& options) {
+  constexpr std::string_view operation = "separable_conv2d_backward";
+  check(options.activation == Activation::Identity, ErrorKind::InvalidOperation, operation,
+        "apply activation_backward first: dy belongs to the sum before the activation");
+  const SeparablePlan plan = separable_plan<T>(x, depthwise, pointwise, options, operation);
+  detail::check_defined(dy, operation, "dy");
+  check(dy.shape() == plan.out, ErrorKind::DimensionMismatch, operation, "dy must have shape ",
+        plan.out, ", got ", dy.shape());
+  const auto check_result = [&](const MutView<T>& out, std::string_view name, const Shape& shape) {
+    if (out.defined()) {
+      detail::check_output(out, name, shape, operation, dy, x, depthwise, pointwise);
+    }
+  };
+  check_result(dx, "dx", x.shape());
+  check_result(ddepthwise, "ddepthwise", depthwise.shape());
+  check_result(dpointwise, "dpointwise", pointwise.shape());
+  detail::check_outputs_apart(dx, "dx", ddepthwise, "ddepthwise", operation);
+  detail::check_outputs_apart(dx, "dx", dpointwise, "dpointwise", operation);
+  detail::check_outputs_apart(ddepthwise, "ddepthwise", dpointwise, "dpointwise", operation);
+  if (dpointwise.defined()) {
+    const Array<T> between = forward<T, 2>(x, depthwise, View<T>(), plan.along, operation);
+    backward_weight_into<T, 2>(dy, between, dpointwise, plan.across, operation);
+  }
+  if (!dx.defined() && !ddepthwise.defined()) return;
+  const Array<T> dbetween =
+      backward_input<T, 2>(dy, pointwise, plan.between, plan.across, operation);
+  if (dx.defined()) backward_input_into<T, 2>(dbetween, depthwise, dx, plan.along, operation);
+  if (ddepthwise.defined()) {
+    backward_weight_into<T, 2>(dbetween, x, ddepthwise, plan.along, operation);
+  }
+}
+template <class T>
+SeparableConv2dGradients<T> separable_conv2d_backward(const View<T>& dy, ViewArg<T> x,
+                                                      ViewArg<T> depthwise, ViewArg<T> pointwise,
+                                                      const Conv2dOptions& options) {
+  SeparableConv2dGradients<T> d{Array<T>::empty(x.shape()), Array<T>::empty(depthwise.shape()),
+                                Array<T>::empty(pointwise.shape())};
+  separable_conv2d_backward_into<T>(dy, x, depthwise, pointwise, d.dx, d.ddepthwise, d.dpointwise,
+                                    options);
+  return d;
 }
 
 template <class T>
@@ -339,36 +506,31 @@ Array<T> grouped_conv2d(const View<T>& x, ViewArg<T> weight, Index groups, PerAx
                  .groups = groups});
 }
 
-template <class T>
-Array<T> conv1d_backward_input(const View<T>& dy, ViewArg<T> weight, const Shape& x_shape,
-                               const Conv1dOptions& options) {
-  return backward_input<T, 1>(dy, weight, x_shape, options);
-}
-template <class T>
-Array<T> conv2d_backward_input(const View<T>& dy, ViewArg<T> weight, const Shape& x_shape,
-                               const Conv2dOptions& options) {
-  return backward_input<T, 2>(dy, weight, x_shape, options);
-}
-template <class T>
-Array<T> conv3d_backward_input(const View<T>& dy, ViewArg<T> weight, const Shape& x_shape,
-                               const Conv3dOptions& options) {
-  return backward_input<T, 3>(dy, weight, x_shape, options);
-}
-template <class T>
-Array<T> conv1d_backward_weight(const View<T>& dy, ViewArg<T> x, const Shape& weight_shape,
-                                const Conv1dOptions& options) {
-  return backward_weight<T, 1>(dy, x, weight_shape, options);
-}
-template <class T>
-Array<T> conv2d_backward_weight(const View<T>& dy, ViewArg<T> x, const Shape& weight_shape,
-                                const Conv2dOptions& options) {
-  return backward_weight<T, 2>(dy, x, weight_shape, options);
-}
-template <class T>
-Array<T> conv3d_backward_weight(const View<T>& dy, ViewArg<T> x, const Shape& weight_shape,
-                                const Conv3dOptions& options) {
-  return backward_weight<T, 3>(dy, x, weight_shape, options);
-}
+#define LAMINA_DEFINE_GRADIENTS(F, Rank)                                                   \
+  template <class T>                                                                       \
+  void F##_backward_input_into(const View<T>& dy, ViewArg<T> weight, MutArg<T> dx,         \
+                               const ConvOptions<Rank>& options) {                         \
+    backward_input_into<T, Rank>(dy, weight, dx, options, #F "_backward_input");           \
+  }                                                                                        \
+  template <class T>                                                                       \
+  Array<T> F##_backward_input(const View<T>& dy, ViewArg<T> weight, const Shape& x_shape,  \
+                              const ConvOptions<Rank>& options) {                          \
+    return backward_input<T, Rank>(dy, weight, x_shape, options, #F "_backward_input");    \
+  }                                                                                        \
+  template <class T>                                                                       \
+  void F##_backward_weight_into(const View<T>& dy, ViewArg<T> x, MutArg<T> dweight,        \
+                                const ConvOptions<Rank>& options) {                        \
+    backward_weight_into<T, Rank>(dy, x, dweight, options, #F "_backward_weight");         \
+  }                                                                                        \
+  template <class T>                                                                       \
+  Array<T> F##_backward_weight(const View<T>& dy, ViewArg<T> x, const Shape& weight_shape, \
+                               const ConvOptions<Rank>& options) {                         \
+    return backward_weight<T, Rank>(dy, x, weight_shape, options, #F "_backward_weight");  \
+  }
+LAMINA_DEFINE_GRADIENTS(conv1d, 1)
+LAMINA_DEFINE_GRADIENTS(conv2d, 2)
+LAMINA_DEFINE_GRADIENTS(conv3d, 3)
+#undef LAMINA_DEFINE_GRADIENTS
 
 template <class T>
 Index conv1d_workspace_bytes(const Shape& x, const Shape& weight, const Conv1dOptions& options,
@@ -386,8 +548,10 @@ Index conv3d_workspace_bytes(const Shape& x, const Shape& weight, const Conv3dOp
   return workspace_bytes<T, 3>(x, weight, options, pass);
 }
 
+namespace {
+
 template <class T>
-Array<T> conv_backward_bias(const View<T>& dy, DataFormat format) {
+ReduceOptions all_but_channels(const View<T>& dy, DataFormat format) {
   detail::check_defined(dy, "conv_backward_bias", "dy");
   check(dy.rank() >= 3, ErrorKind::DimensionMismatch, "conv_backward_bias",
         "dy must be a batch (N, O, spatial...), got shape ", dy.shape());
@@ -396,37 +560,62 @@ Array<T> conv_backward_bias(const View<T>& dy, DataFormat format) {
   for (int axis = 0; axis < dy.rank(); ++axis) {
     if (axis != channel) options.axes.push_back(axis);
   }
-  return sum(dy, options);
+  return options;
 }
 
-#define LAMINA_INSTANTIATE_RANK(T, F, Options)                                                     \
-  template LAMINA_EXPORT void F##_into<T>(const View<T>&, ViewArg<T>, ViewArg<T>, MutArg<T>,       \
-                                          const Options&);                                         \
-  template LAMINA_EXPORT Array<T> F<T>(const View<T>&, ViewArg<T>, ViewArg<T>, const Options&);    \
+}  // namespace
+
+template <class T>
+void conv_backward_bias_into(const View<T>& dy, MutArg<T> dbias, DataFormat format) {
+  const ReduceOptions options = all_but_channels(dy, format);
+  detail::check_output(dbias, "dbias", reduced_shape(dy.shape(), options), "conv_backward_bias",
+                       dy);
+  sum_into(dy, dbias, options);
+}
+template <class T>
+Array<T> conv_backward_bias(const View<T>& dy, DataFormat format) {
+  return sum(dy, all_but_channels(dy, format));
+}
+
+#define LAMINA_INSTANTIATE_GRADIENTS(T, F, Options)                                                \
+  template LAMINA_EXPORT void F##_backward_input_into<T>(const View<T>&, ViewArg<T>, MutArg<T>,    \
+                                                         const Options&);                          \
+  template LAMINA_EXPORT void F##_backward_weight_into<T>(const View<T>&, ViewArg<T>, MutArg<T>,   \
+                                                          const Options&);                         \
   template LAMINA_EXPORT Array<T> F##_backward_input<T>(const View<T>&, ViewArg<T>, const Shape&,  \
                                                         const Options&);                           \
   template LAMINA_EXPORT Array<T> F##_backward_weight<T>(const View<T>&, ViewArg<T>, const Shape&, \
                                                          const Options&);
+#define LAMINA_INSTANTIATE_FORWARD(T, F, Options)                                               \
+  template LAMINA_EXPORT void F##_into<T>(const View<T>&, ViewArg<T>, ViewArg<T>, MutArg<T>,    \
+                                          const Options&);                                      \
+  template LAMINA_EXPORT Array<T> F<T>(const View<T>&, ViewArg<T>, ViewArg<T>, const Options&); \
+  LAMINA_INSTANTIATE_GRADIENTS(T, F, Options)
+#define LAMINA_INSTANTIATE_RANK(T, F, Options)                                                    \
+  LAMINA_INSTANTIATE_FORWARD(T, F, Options)                                                       \
+  template LAMINA_EXPORT Index F##_workspace_bytes<T>(const Shape&, const Shape&, const Options&, \
+                                                      ConvPass);
 #define LAMINA_INSTANTIATE(T)                                                                      \
   LAMINA_INSTANTIATE_RANK(T, conv1d, Conv1dOptions)                                                \
   LAMINA_INSTANTIATE_RANK(T, conv2d, Conv2dOptions)                                                \
   LAMINA_INSTANTIATE_RANK(T, conv3d, Conv3dOptions)                                                \
-  template LAMINA_EXPORT Array<T> depthwise_conv2d<T>(const View<T>&, ViewArg<T>, ViewArg<T>,      \
-                                                      const Conv2dOptions&);                       \
+  LAMINA_INSTANTIATE_FORWARD(T, depthwise_conv2d, Conv2dOptions)                                   \
+  template LAMINA_EXPORT void separable_conv2d_into<T>(                                            \
+      const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, MutArg<T>, const Conv2dOptions&);        \
   template LAMINA_EXPORT Array<T> separable_conv2d<T>(const View<T>&, ViewArg<T>, ViewArg<T>,      \
                                                       ViewArg<T>, const Conv2dOptions&);           \
+  template LAMINA_EXPORT void separable_conv2d_backward_into<T>(                                   \
+      const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, MutArg<T>, MutArg<T>, MutArg<T>,         \
+      const Conv2dOptions&);                                                                       \
+  template LAMINA_EXPORT SeparableConv2dGradients<T> separable_conv2d_backward<T>(                 \
+      const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, const Conv2dOptions&);                   \
   template LAMINA_EXPORT Array<T> conv2d_batched<T>(const View<T>&, ViewArg<T>, ViewArg<T>,        \
                                                     PerAxis<2>, PerAxis<2>, PerAxis<2>);           \
   template LAMINA_EXPORT Array<T> depthwise_conv2d_batched<T>(const View<T>&, ViewArg<T>,          \
                                                               PerAxis<2>, PerAxis<2>);             \
   template LAMINA_EXPORT Array<T> grouped_conv2d<T>(const View<T>&, ViewArg<T>, Index, PerAxis<2>, \
                                                     PerAxis<2>);                                   \
-  template LAMINA_EXPORT Index conv1d_workspace_bytes<T>(const Shape&, const Shape&,               \
-                                                         const Conv1dOptions&, ConvPass);          \
-  template LAMINA_EXPORT Index conv2d_workspace_bytes<T>(const Shape&, const Shape&,               \
-                                                         const Conv2dOptions&, ConvPass);          \
-  template LAMINA_EXPORT Index conv3d_workspace_bytes<T>(const Shape&, const Shape&,               \
-                                                         const Conv3dOptions&, ConvPass);          \
+  template LAMINA_EXPORT void conv_backward_bias_into<T>(const View<T>&, MutArg<T>, DataFormat);   \
   template LAMINA_EXPORT Array<T> conv_backward_bias<T>(const View<T>&, DataFormat);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)

@@ -4,6 +4,7 @@
 
 #include "nn/conv_arguments.hpp"
 #include "nn/layout.hpp"
+#include "nn/output.hpp"
 #include "nn/window_limits.hpp"
 
 namespace lamina::nn {
@@ -18,6 +19,7 @@ using detail::form_of;
 using detail::FusedActivation;
 using detail::image_of;
 using detail::mutable_image_of;
+using detail::PackedOut;
 using detail::spatial_axis;
 
 /// The convolution that goes from the result back to x, and the shape of the result.
@@ -111,6 +113,7 @@ Plan make_plan(const Shape& x, const Shape& weight, const ConvTransposeOptions<R
     p.padding[axis] = extent.before;
     plan.out[x_axis] = extent.out;
   }
+  detail::check_result_size(operation, plan.out);
   return plan;
 }
 
@@ -137,23 +140,12 @@ void forward_into(const View<T>& x, const View<T>& weight, const View<T>& bias,
   constexpr std::string_view operation = name<Rank>();
   detail::check_defined(x, operation, "x");
   detail::check_defined(weight, operation, "weight");
-  detail::check_defined(out, operation, "out");
   const Plan plan = make_plan(x.shape(), weight.shape(), options, operation);
   check_bias<T>(bias, plan.problem.in_channels, operation);
-  check(out.shape() == plan.out, ErrorKind::DimensionMismatch, operation, "out must have shape ",
-        plan.out, ", got ", out.shape());
-  detail::check_writable(out, operation, "out");
-  for (const View<T>* input : {&x, &weight, &bias}) {
-    check(overlap(out, *input) == Overlap::None, ErrorKind::InvalidOperation, operation,
-          "out overlaps an input");
-  }
-  if (out.is_contiguous()) {
-    run_forward(plan, x, weight, bias, out, options);
-  } else {
-    Array<T> result = Array<T>::empty(plan.out);
-    run_forward<T>(plan, x, weight, bias, result, options);
-    out.assign(result);
-  }
+  detail::check_output(out, "out", plan.out, operation, x, weight, bias);
+  PackedOut<T> packed(out);
+  run_forward<T>(plan, x, weight, bias, packed.view(), options);
+  packed.finish();
 }
 
 template <class T, int Rank>
@@ -181,30 +173,66 @@ Plan gradient_plan(const Shape& dy, const Shape& x, const Shape& weight,
 }
 
 template <class T, int Rank>
+void run_backward_input(const Plan& plan, const View<T>& dy, const View<T>& weight,
+                        const MutView<T>& dx, const ConvTransposeOptions<Rank>& options) {
+  const lamina::detail::Packed<T> weights(weight);
+  PackedOut<T> packed(dx);
+  detail::conv_forward<T>(plan.problem, image_of(dy, plan.form, options.format, Rank),
+                          weights.data(), nullptr,
+                          mutable_image_of<T>(packed.view(), plan.form, options.format, Rank), {});
+  packed.finish();
+}
+
+template <class T, int Rank>
+void backward_input_into(const View<T>& dy, const View<T>& weight, const MutView<T>& dx,
+                         const ConvTransposeOptions<Rank>& options, std::string_view operation) {
+  detail::check_defined(dy, operation, "dy");
+  detail::check_defined(weight, operation, "weight");
+  detail::check_defined(dx, operation, "dx");
+  const Plan plan = gradient_plan(dy.shape(), dx.shape(), weight.shape(), options, operation);
+  detail::check_output(dx, "dx", dx.shape(), operation, dy, weight);
+  run_backward_input(plan, dy, weight, dx, options);
+}
+
+template <class T, int Rank>
 Array<T> backward_input(const View<T>& dy, const View<T>& weight, const Shape& x_shape,
-                        const ConvTransposeOptions<Rank>& options) {
-  const std::string operation = std::string(name<Rank>()).append("_backward_input");
+                        const ConvTransposeOptions<Rank>& options, std::string_view operation) {
   detail::check_defined(dy, operation, "dy");
   detail::check_defined(weight, operation, "weight");
   const Plan plan = gradient_plan(dy.shape(), x_shape, weight.shape(), options, operation);
   Array<T> dx = Array<T>::empty(x_shape);
-  const lamina::detail::Packed<T> weights(weight);
-  detail::conv_forward<T>(plan.problem, image_of(dy, plan.form, options.format, Rank),
-                          weights.data(), nullptr,
-                          mutable_image_of<T>(dx, plan.form, options.format, Rank), {});
+  run_backward_input<T>(plan, dy, weight, dx, options);
   return dx;
 }
 
 template <class T, int Rank>
+void run_backward_weight(const Plan& plan, const View<T>& dy, const View<T>& x,
+                         const MutView<T>& dweight, const ConvTransposeOptions<Rank>& options) {
+  PackedOut<T> packed(dweight);
+  detail::conv_weight_gradient<T>(plan.problem, image_of(x, plan.form, options.format, Rank),
+                                  image_of(dy, plan.form, options.format, Rank), packed.data());
+  packed.finish();
+}
+
+template <class T, int Rank>
+void backward_weight_into(const View<T>& dy, const View<T>& x, const MutView<T>& dweight,
+                          const ConvTransposeOptions<Rank>& options, std::string_view operation) {
+  detail::check_defined(dy, operation, "dy");
+  detail::check_defined(x, operation, "x");
+  detail::check_defined(dweight, operation, "dweight");
+  const Plan plan = gradient_plan(dy.shape(), x.shape(), dweight.shape(), options, operation);
+  detail::check_output(dweight, "dweight", dweight.shape(), operation, dy, x);
+  run_backward_weight(plan, dy, x, dweight, options);
+}
+
+template <class T, int Rank>
 Array<T> backward_weight(const View<T>& dy, const View<T>& x, const Shape& weight_shape,
-                         const ConvTransposeOptions<Rank>& options) {
-  const std::string operation = std::string(name<Rank>()).append("_backward_weight");
+                         const ConvTransposeOptions<Rank>& options, std::string_view operation) {
   detail::check_defined(dy, operation, "dy");
   detail::check_defined(x, operation, "x");
   const Plan plan = gradient_plan(dy.shape(), x.shape(), weight_shape, options, operation);
   Array<T> dweight = Array<T>::empty(weight_shape);
-  detail::conv_weight_gradient<T>(plan.problem, image_of(x, plan.form, options.format, Rank),
-                                  image_of(dy, plan.form, options.format, Rank), dweight.data());
+  run_backward_weight<T>(plan, dy, x, dweight, options);
   return dweight;
 }
 
@@ -234,14 +262,24 @@ Array<T> conv_transpose2d_batched(const View<T>& x, ViewArg<T> weight, ViewArg<T
     return forward<T, Rank>(x, weight, bias, options);                                     \
   }                                                                                        \
   template <class T>                                                                       \
+  void F##_backward_input_into(const View<T>& dy, ViewArg<T> weight, MutArg<T> dx,         \
+                               const ConvTransposeOptions<Rank>& options) {                \
+    backward_input_into<T, Rank>(dy, weight, dx, options, #F "_backward_input");           \
+  }                                                                                        \
+  template <class T>                                                                       \
   Array<T> F##_backward_input(const View<T>& dy, ViewArg<T> weight, const Shape& x_shape,  \
                               const ConvTransposeOptions<Rank>& options) {                 \
-    return backward_input<T, Rank>(dy, weight, x_shape, options);                          \
+    return backward_input<T, Rank>(dy, weight, x_shape, options, #F "_backward_input");    \
+  }                                                                                        \
+  template <class T>                                                                       \
+  void F##_backward_weight_into(const View<T>& dy, ViewArg<T> x, MutArg<T> dweight,        \
+                                const ConvTransposeOptions<Rank>& options) {               \
+    backward_weight_into<T, Rank>(dy, x, dweight, options, #F "_backward_weight");         \
   }                                                                                        \
   template <class T>                                                                       \
   Array<T> F##_backward_weight(const View<T>& dy, ViewArg<T> x, const Shape& weight_shape, \
                                const ConvTransposeOptions<Rank>& options) {                \
-    return backward_weight<T, Rank>(dy, x, weight_shape, options);                         \
+    return backward_weight<T, Rank>(dy, x, weight_shape, options, #F "_backward_weight");  \
   }
 LAMINA_DEFINE_RANK(conv_transpose1d, 1)
 LAMINA_DEFINE_RANK(conv_transpose2d, 2)
@@ -253,6 +291,10 @@ LAMINA_DEFINE_RANK(conv_transpose3d, 3)
                                           const ConvTransposeOptions<Rank>&);                      \
   template LAMINA_EXPORT Array<T> F<T>(const View<T>&, ViewArg<T>, ViewArg<T>,                     \
                                        const ConvTransposeOptions<Rank>&);                         \
+  template LAMINA_EXPORT void F##_backward_input_into<T>(const View<T>&, ViewArg<T>, MutArg<T>,    \
+                                                         const ConvTransposeOptions<Rank>&);       \
+  template LAMINA_EXPORT void F##_backward_weight_into<T>(const View<T>&, ViewArg<T>, MutArg<T>,   \
+                                                          const ConvTransposeOptions<Rank>&);      \
   template LAMINA_EXPORT Array<T> F##_backward_input<T>(const View<T>&, ViewArg<T>, const Shape&,  \
                                                         const ConvTransposeOptions<Rank>&);        \
   template LAMINA_EXPORT Array<T> F##_backward_weight<T>(const View<T>&, ViewArg<T>, const Shape&, \

@@ -8,6 +8,7 @@
 
 #include "kernels/ctc.hpp"
 #include "nn/loss_support.hpp"
+#include "nn/output.hpp"
 
 namespace lamina::nn {
 
@@ -219,11 +220,14 @@ double mean_divisor(const Problem<T>& p, Index sample) {
 }  // namespace
 
 template <class T>
-Array<T> ctc_loss(const View<std::int64_t>& y_true, const View<T>& log_probs,
-                  const View<std::int64_t>& input_lengths, const View<std::int64_t>& target_lengths,
-                  ReductionMode mode, const CtcOptions& options) {
+void ctc_loss_into(const View<std::int64_t>& y_true, const View<T>& log_probs,
+                   const View<std::int64_t>& input_lengths,
+                   const View<std::int64_t>& target_lengths, MutArg<T> out, ReductionMode mode,
+                   const CtcOptions& options) {
   const Problem<T> p(y_true, log_probs, input_lengths, target_lengths, options);
-  return detail::reduce_rows<T>(Shape{p.batch}, 1, mode, [&] {
+  detail::check_output(out, "out", detail::loss_shape(mode, Shape{p.batch}), kCtc, log_probs,
+                       y_true, input_lengths, target_lengths);
+  detail::reduce_rows_into<T>(Shape{p.batch}, 1, mode, out, [&] {
     return [&](Index sample) {
       double loss = sample_loss(p, sample);
       loss = options.zero_infinity && loss == -kNothing ? 0.0 : loss;
@@ -233,25 +237,53 @@ Array<T> ctc_loss(const View<std::int64_t>& y_true, const View<T>& log_probs,
 }
 
 template <class T>
-Array<T> ctc_loss_backward(const View<T>& dy, const View<std::int64_t>& y_true,
-                           ViewArg<T> log_probs, const View<std::int64_t>& input_lengths,
-                           const View<std::int64_t>& target_lengths, ReductionMode mode,
-                           const CtcOptions& options) {
+Array<T> ctc_loss(const View<std::int64_t>& y_true, const View<T>& log_probs,
+                  const View<std::int64_t>& input_lengths, const View<std::int64_t>& target_lengths,
+                  ReductionMode mode, const CtcOptions& options) {
+  const Index batch = log_probs.template dims<3>(kCtc, "log_probs")[1];
+  Array<T> out = Array<T>::empty(detail::loss_shape(mode, Shape{batch}));
+  ctc_loss_into<T>(y_true, log_probs, input_lengths, target_lengths, out, mode, options);
+  return out;
+}
+
+template <class T>
+void ctc_loss_backward_into(const View<T>& dy, const View<std::int64_t>& y_true,
+                            ViewArg<T> log_probs, const View<std::int64_t>& input_lengths,
+                            const View<std::int64_t>& target_lengths, MutArg<T> dx,
+                            ReductionMode mode, const CtcOptions& options) {
   const Problem<T> p(y_true, log_probs, input_lengths, target_lengths, options);
   detail::check_upstream(kCtc, dy, mode, Shape{p.batch});
+  detail::check_output(dx, "dx", log_probs.shape(), kCtc, dy, log_probs, y_true, input_lengths,
+                       target_lengths);
   const detail::RowUpstream<T> upstream(dy, mode, p.batch);
-  Array<T> result(log_probs.shape());
+  dx.fill(T(0));
   parallel_for(p.batch, 1, [&](Index begin, Index end) {
     for (Index sample = begin; sample < end; ++sample) {
       const double scale =
           upstream(sample) / (mode == ReductionMode::Mean ? mean_divisor(p, sample) : 1.0);
-      sample_gradient<T>(p, sample, scale, options.zero_infinity, result.select(1, sample));
+      sample_gradient<T>(p, sample, scale, options.zero_infinity, dx.select(1, sample));
     }
   });
-  return result;
+}
+
+template <class T>
+Array<T> ctc_loss_backward(const View<T>& dy, const View<std::int64_t>& y_true,
+                           ViewArg<T> log_probs, const View<std::int64_t>& input_lengths,
+                           const View<std::int64_t>& target_lengths, ReductionMode mode,
+                           const CtcOptions& options) {
+  Array<T> dx = Array<T>::empty(log_probs.shape());
+  ctc_loss_backward_into<T>(dy, y_true, log_probs, input_lengths, target_lengths, dx, mode,
+                            options);
+  return dx;
 }
 
 #define LAMINA_INSTANTIATE(T)                                                           \
+  template LAMINA_EXPORT void ctc_loss_into<T>(                                         \
+      const View<std::int64_t>&, const View<T>&, const View<std::int64_t>&,             \
+      const View<std::int64_t>&, MutArg<T>, ReductionMode, const CtcOptions&);          \
+  template LAMINA_EXPORT void ctc_loss_backward_into<T>(                                \
+      const View<T>&, const View<std::int64_t>&, ViewArg<T>, const View<std::int64_t>&, \
+      const View<std::int64_t>&, MutArg<T>, ReductionMode, const CtcOptions&);          \
   template LAMINA_EXPORT Array<T> ctc_loss<T>(                                          \
       const View<std::int64_t>&, const View<T>&, const View<std::int64_t>&,             \
       const View<std::int64_t>&, ReductionMode, const CtcOptions&);                     \

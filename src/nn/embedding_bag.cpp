@@ -4,6 +4,7 @@
 #include "lamina/nn/embedding.hpp"
 #include "nn/embedding_rows.hpp"
 #include "nn/layout.hpp"
+#include "nn/output.hpp"
 
 namespace lamina::nn {
 
@@ -13,7 +14,8 @@ namespace {
 template <class T>
 struct Bags {
   Index count = 0;
-  bool single = false;  ///< the guide's form: the result has no axis of bags
+  bool single = false;    ///< the guide's form: the result has no axis of bags
+  bool weighted = false;  ///< there are weights
   Index rows = 0, features = 0;
   Buffer<std::int64_t> index;   ///< of the entries that count
   Buffer<std::int64_t> source;  ///< where each was among the indices
@@ -46,6 +48,7 @@ Bags<T> make_bags(const View<std::int64_t>& indices, const View<T>& table, BagMo
   const bool with_offsets = options.offsets.defined();
   const Index entries = indices.size();
   Bags<T> bags;
+  bags.weighted = options.weights.defined();
   bags.rows = table.shape()[0];
   bags.features = table.shape()[1];
   if (with_offsets) {
@@ -62,8 +65,7 @@ Bags<T> make_bags(const View<std::int64_t>& indices, const View<T>& table, BagMo
     check(!bags.single || entries > 0, ErrorKind::InvalidOperation, operation, "the bag is empty");
     bags.count = bags.single ? 1 : indices.shape()[0];
   }
-  const bool weighted = options.weights.defined();
-  if (weighted) {
+  if (bags.weighted) {
     check(options.weights.shape() == indices.shape(), ErrorKind::DimensionMismatch, operation,
           "weights have shape ", options.weights.shape(), ", indices have shape ", indices.shape());
     check(mode == BagMode::Sum, ErrorKind::InvalidOperation, operation,
@@ -74,7 +76,7 @@ Bags<T> make_bags(const View<std::int64_t>& indices, const View<T>& table, BagMo
   detail::check_indices(packed.data(), indices.shape(), bags.rows, operation);
 
   Array<T> packed_weights;
-  if (weighted) {
+  if (bags.weighted) {
     packed_weights = options.weights.copy();
     bags.weights = Buffer<T>(entries);
   }
@@ -99,7 +101,7 @@ Bags<T> make_bags(const View<std::int64_t>& indices, const View<T>& table, BagMo
         bags.index.data()[kept] = packed.data()[i];
         bags.source.data()[kept] = i;
         bags.bag.data()[kept] = b;
-        if (weighted) {
+        if (bags.weighted) {
           bags.weights.data()[kept] = packed_weights.data()[i];
         }
         ++kept;
@@ -119,10 +121,10 @@ void check_gradient(const View<T>& dy, const Bags<T>& bags, std::string_view ope
 /// dtable of Max: each column goes its own way, so they are what threads share out.
 template <class T>
 void max_backward(const T* dy, const Bags<T>& bags, const detail::AdjacentColumns<T>& table,
-                  Array<T>& dtable) {
+                  T* dtable) {
   constexpr Index kColumns = 64;
   const Index n = bags.features;
-  dtable.fill(T(0));
+  std::fill_n(dtable, bags.rows * n, T(0));
   parallel_for(n, kColumns, [&](Index begin, Index end) {
     std::array<T, kColumns> max;
     std::array<std::int64_t, kColumns> winner;
@@ -143,10 +145,87 @@ void max_backward(const T* dy, const Bags<T>& bags, const detail::AdjacentColumn
           }
         }
         for (Index j = 0; j < width && bags.size(b) > 0; ++j) {
-          dtable.data()[winner[static_cast<std::size_t>(j)] * n + column + j] +=
-              dy[b * n + column + j];
+          dtable[winner[static_cast<std::size_t>(j)] * n + column + j] += dy[b * n + column + j];
         }
       }
+    }
+  });
+}
+
+template <class T>
+void run_bags(const Bags<T>& bags, const View<T>& table, BagMode mode, T* out) {
+  const detail::AdjacentColumns<T> rows(table);
+  const Index n = bags.features;
+  simd::detail::ensure_target();
+  const Index entries_per_bag = bags.entries() / std::max<Index>(1, bags.count) + 1;
+  parallel_for(bags.count, detail::rows_per_task(n * entries_per_bag), [&](Index begin, Index end) {
+    for (Index b = begin; b < end; ++b) {
+      const Index first = bags.first.data()[b];
+      const kernels::RowSelection<T> selection{rows.data(), rows.stride(), n,
+                                               bags.index.data() + first, bags.size(b)};
+      if (mode == BagMode::Max) {
+        kernels::max_rows(selection, out + b * n);
+        continue;
+      }
+      const T scale =
+          mode == BagMode::Mean && bags.size(b) > 0 ? T(1) / static_cast<T>(bags.size(b)) : T(1);
+      const T* weights = bags.weighted ? bags.weights.data() + first : nullptr;
+      kernels::sum_rows(selection, weights, scale, out + b * n);
+    }
+  });
+}
+
+template <class T>
+void run_bags_backward(const Bags<T>& bags, const View<T>& dy, const View<T>& table, BagMode mode,
+                       T* dtable) {
+  const lamina::detail::Packed<T> gradient(dy);
+  const Index n = bags.features;
+  if (mode == BagMode::Max) {
+    max_backward(gradient.data(), bags, detail::AdjacentColumns<T>(table), dtable);
+    return;
+  }
+  const detail::EntriesByRow by_row(bags.index.data(), bags.entries(), bags.rows, -1);
+  // In the order of the rows: from which bag, and with which factor.
+  Buffer<std::int64_t> bag(bags.entries());
+  Buffer<T> factor(bags.entries());
+  for (Index i = 0; i < bags.entries(); ++i) {
+    const Index entry = by_row.entry.data()[i];
+    bag.data()[i] = bags.bag.data()[entry];
+    factor.data()[i] = mode == BagMode::Mean ? T(1) / static_cast<T>(bags.size(bag.data()[i]))
+                       : bags.weighted       ? bags.weights.data()[entry]
+                                             : T(1);
+  }
+  const bool plain = mode == BagMode::Sum && !bags.weighted;
+  simd::detail::ensure_target();
+  parallel_for(bags.rows, detail::rows_per_task(n), [&](Index begin, Index end) {
+    for (Index row = begin; row < end; ++row) {
+      const Index first = by_row.first.data()[row];
+      const kernels::RowSelection<T> selection{gradient.data(), n, n, bag.data() + first,
+                                               by_row.first.data()[row + 1] - first};
+      kernels::sum_rows(selection, plain ? nullptr : factor.data() + first, T(1), dtable + row * n);
+    }
+  });
+}
+
+/// dweights: zeros.
+template <class T>
+void run_bags_backward_weights(const Bags<T>& bags, const View<T>& dy, const View<T>& table,
+                               T* dweights) {
+  const lamina::detail::Packed<T> gradient(dy);
+  const detail::AdjacentColumns<T> rows(table);
+  const Index n = bags.features;
+  simd::detail::ensure_target();
+  parallel_for(bags.entries(), detail::rows_per_task(n), [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      kernels::SkinnyProduct<T> dot;
+      dot.m = 1;
+      dot.n = 1;
+      dot.k = n;
+      dot.a = gradient.data() + bags.bag.data()[i] * n;
+      dot.b = rows.data() + bags.index.data()[i] * rows.stride();
+      dot.k_stride = 1;
+      dot.y = dweights + bags.source.data()[i];
+      kernels::gemm_skinny(dot);
     }
   });
 }
@@ -165,107 +244,90 @@ BagMode bag_mode_from_string(std::string_view name) {
 }
 
 template <class T>
+void embedding_bag_into(const View<std::int64_t>& indices, const View<T>& table, BagMode mode,
+                        MutArg<T> out,
+                        const EmbeddingBagOptions<std::type_identity_t<T>>& options) {
+  const Bags<T> bags = make_bags<T>(indices, table, mode, options, "embedding_bag");
+  detail::check_output(out, "out", bags.result(), "embedding_bag", table, indices, options.offsets,
+                       options.weights);
+  detail::PackedOut<T> packed(out);
+  run_bags(bags, table, mode, packed.data());
+  packed.finish();
+}
+
+template <class T>
 Array<T> embedding_bag(const View<std::int64_t>& indices, const View<T>& table, BagMode mode,
                        const EmbeddingBagOptions<std::type_identity_t<T>>& options) {
   const Bags<T> bags = make_bags<T>(indices, table, mode, options, "embedding_bag");
   Array<T> out = Array<T>::empty(bags.result());
-  const detail::AdjacentColumns<T> rows(table);
-  const Index n = bags.features;
-  simd::detail::ensure_target();
-  const Index entries_per_bag = bags.entries() / std::max<Index>(1, bags.count) + 1;
-  parallel_for(bags.count, detail::rows_per_task(n * entries_per_bag), [&](Index begin, Index end) {
-    for (Index b = begin; b < end; ++b) {
-      const Index first = bags.first.data()[b];
-      const kernels::RowSelection<T> selection{rows.data(), rows.stride(), n,
-                                               bags.index.data() + first, bags.size(b)};
-      if (mode == BagMode::Max) {
-        kernels::max_rows(selection, out.data() + b * n);
-        continue;
-      }
-      const T scale =
-          mode == BagMode::Mean && bags.size(b) > 0 ? T(1) / static_cast<T>(bags.size(b)) : T(1);
-      const T* weights = options.weights.defined() ? bags.weights.data() + first : nullptr;
-      kernels::sum_rows(selection, weights, scale, out.data() + b * n);
-    }
-  });
+  run_bags(bags, table, mode, out.data());
   return out;
+}
+
+template <class T>
+void embedding_bag_backward_into(const View<T>& dy, const View<std::int64_t>& indices,
+                                 ViewArg<T> table, BagMode mode, MutArg<T> dtable,
+                                 const EmbeddingBagOptions<std::type_identity_t<T>>& options) {
+  constexpr std::string_view kName = "embedding_bag_backward";
+  const Bags<T> bags = make_bags<T>(indices, table, mode, options, kName);
+  check_gradient(dy, bags, kName);
+  detail::check_output(dtable, "dtable", table.shape(), kName, dy, table, indices, options.offsets,
+                       options.weights);
+  detail::PackedOut<T> packed(dtable);
+  run_bags_backward<T>(bags, dy, table, mode, packed.data());
+  packed.finish();
 }
 
 template <class T>
 Array<T> embedding_bag_backward(const View<T>& dy, const View<std::int64_t>& indices,
                                 ViewArg<T> table, BagMode mode,
                                 const EmbeddingBagOptions<std::type_identity_t<T>>& options) {
-  constexpr std::string_view kName = "embedding_bag_backward";
-  const Bags<T> bags = make_bags<T>(indices, table, mode, options, kName);
-  check_gradient(dy, bags, kName);
-  const lamina::detail::Packed<T> gradient(dy);
-  const Index n = bags.features;
-  Array<T> dtable = Array<T>::empty({bags.rows, n});
-  if (mode == BagMode::Max) {
-    max_backward(gradient.data(), bags, detail::AdjacentColumns<T>(table), dtable);
-    return dtable;
-  }
-  const detail::EntriesByRow by_row(bags.index.data(), bags.entries(), bags.rows, -1);
-  // In the order of the rows: from which bag, and with which factor.
-  Buffer<std::int64_t> bag(bags.entries());
-  Buffer<T> factor(bags.entries());
-  for (Index i = 0; i < bags.entries(); ++i) {
-    const Index entry = by_row.entry.data()[i];
-    bag.data()[i] = bags.bag.data()[entry];
-    factor.data()[i] = mode == BagMode::Mean       ? T(1) / static_cast<T>(bags.size(bag.data()[i]))
-                       : options.weights.defined() ? bags.weights.data()[entry]
-                                                   : T(1);
-  }
-  const bool plain = mode == BagMode::Sum && !options.weights.defined();
-  simd::detail::ensure_target();
-  parallel_for(bags.rows, detail::rows_per_task(n), [&](Index begin, Index end) {
-    for (Index row = begin; row < end; ++row) {
-      const Index first = by_row.first.data()[row];
-      const kernels::RowSelection<T> selection{gradient.data(), n, n, bag.data() + first,
-                                               by_row.first.data()[row + 1] - first};
-      kernels::sum_rows(selection, plain ? nullptr : factor.data() + first, T(1),
-                        dtable.data() + row * n);
-    }
-  });
+  Array<T> dtable = Array<T>::empty(table.shape());
+  embedding_bag_backward_into<T>(dy, indices, table, mode, dtable, options);
   return dtable;
+}
+
+template <class T>
+void embedding_bag_backward_weights_into(
+    const View<T>& dy, const View<std::int64_t>& indices, ViewArg<T> table, MutArg<T> dweights,
+    const EmbeddingBagOptions<std::type_identity_t<T>>& options) {
+  constexpr std::string_view kName = "embedding_bag_backward_weights";
+  check(options.weights.defined(), ErrorKind::InvalidOperation, kName, "there are no weights");
+  const Bags<T> bags = make_bags<T>(indices, table, BagMode::Sum, options, kName);
+  check_gradient(dy, bags, kName);
+  detail::check_output(dweights, "dweights", indices.shape(), kName, dy, table, indices,
+                       options.offsets, options.weights);
+  detail::PackedOut<T> packed(dweights);
+  packed.view().fill(T(0));
+  run_bags_backward_weights<T>(bags, dy, table, packed.data());
+  packed.finish();
 }
 
 template <class T>
 Array<T> embedding_bag_backward_weights(
     const View<T>& dy, const View<std::int64_t>& indices, ViewArg<T> table,
     const EmbeddingBagOptions<std::type_identity_t<T>>& options) {
-  constexpr std::string_view kName = "embedding_bag_backward_weights";
-  check(options.weights.defined(), ErrorKind::InvalidOperation, kName, "there are no weights");
-  const Bags<T> bags = make_bags<T>(indices, table, BagMode::Sum, options, kName);
-  check_gradient(dy, bags, kName);
-  const lamina::detail::Packed<T> gradient(dy);
-  const detail::AdjacentColumns<T> rows(table);
-  const Index n = bags.features;
-  Array<T> dweights = Array<T>::zeros(indices.shape());
-  simd::detail::ensure_target();
-  parallel_for(bags.entries(), detail::rows_per_task(n), [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) {
-      kernels::SkinnyProduct<T> dot;
-      dot.m = 1;
-      dot.n = 1;
-      dot.k = n;
-      dot.a = gradient.data() + bags.bag.data()[i] * n;
-      dot.b = rows.data() + bags.index.data()[i] * rows.stride();
-      dot.k_stride = 1;
-      dot.y = dweights.data() + bags.source.data()[i];
-      kernels::gemm_skinny(dot);
-    }
-  });
+  Array<T> dweights = Array<T>::empty(indices.shape());
+  embedding_bag_backward_weights_into<T>(dy, indices, table, dweights, options);
   return dweights;
 }
 
-#define LAMINA_INSTANTIATE(T)                                                                 \
-  template LAMINA_EXPORT Array<T> embedding_bag<T>(const View<std::int64_t>&, const View<T>&, \
-                                                   BagMode, const EmbeddingBagOptions<T>&);   \
-  template LAMINA_EXPORT Array<T> embedding_bag_backward<T>(                                  \
-      const View<T>&, const View<std::int64_t>&, ViewArg<T>, BagMode,                         \
-      const EmbeddingBagOptions<T>&);                                                         \
-  template LAMINA_EXPORT Array<T> embedding_bag_backward_weights<T>(                          \
+#define LAMINA_INSTANTIATE(T)                                                                  \
+  template LAMINA_EXPORT void embedding_bag_into<T>(const View<std::int64_t>&, const View<T>&, \
+                                                    BagMode, MutArg<T>,                        \
+                                                    const EmbeddingBagOptions<T>&);            \
+  template LAMINA_EXPORT void embedding_bag_backward_into<T>(                                  \
+      const View<T>&, const View<std::int64_t>&, ViewArg<T>, BagMode, MutArg<T>,               \
+      const EmbeddingBagOptions<T>&);                                                          \
+  template LAMINA_EXPORT void embedding_bag_backward_weights_into<T>(                          \
+      const View<T>&, const View<std::int64_t>&, ViewArg<T>, MutArg<T>,                        \
+      const EmbeddingBagOptions<T>&);                                                          \
+  template LAMINA_EXPORT Array<T> embedding_bag<T>(const View<std::int64_t>&, const View<T>&,  \
+                                                   BagMode, const EmbeddingBagOptions<T>&);    \
+  template LAMINA_EXPORT Array<T> embedding_bag_backward<T>(                                   \
+      const View<T>&, const View<std::int64_t>&, ViewArg<T>, BagMode,                          \
+      const EmbeddingBagOptions<T>&);                                                          \
+  template LAMINA_EXPORT Array<T> embedding_bag_backward_weights<T>(                           \
       const View<T>&, const View<std::int64_t>&, ViewArg<T>, const EmbeddingBagOptions<T>&);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)

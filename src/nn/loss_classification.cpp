@@ -61,8 +61,8 @@ class Problem {
   [[nodiscard]] const Shape& shape() const { return shape_; }
   [[nodiscard]] std::string_view operation() const { return operation_; }
 
-  [[nodiscard]] Array<T> forward() const {
-    Array<T> result = Array<T>::empty(detail::loss_shape(mode_, lead_));
+  /// result: (1) or one element a row, without gaps.
+  void forward(T* result) const {
     finish(result, detail::sum_over_chunks<Totals>(rows_, grain(), [&](Index begin, Index end) {
              const Buffers buffers(*this);
              Totals sum;
@@ -72,6 +72,10 @@ class Problem {
              }
              return sum;
            }));
+  }
+  [[nodiscard]] Array<T> forward() const {
+    Array<T> result = Array<T>::empty(detail::loss_shape(mode_, lead_));
+    forward(result.data());
     return result;
   }
 
@@ -90,14 +94,14 @@ class Problem {
     LossAndGradient<T> result{Array<T>::empty(detail::loss_shape(mode_, lead_)),
                               Array<T>::empty(shape_)};
     const double g = row_share();
-    finish(result.loss,
+    finish(result.loss.data(),
            detail::sum_over_chunks<Totals>(rows_, grain(), [&](Index begin, Index end) {
              const Buffers buffers(*this);
              Totals sum;
              for (Index r = begin; r < end; ++r) {
                T* dx = result.gradient.data() + r * classes_;
                const Prepared row = prepare(r, buffers, dx);
-               sum += loss_of(row, r, result.loss);
+               sum += loss_of(row, r, result.loss.data());
                gradient_of(row, r, g, dx);
              }
              return sum;
@@ -233,13 +237,13 @@ class Problem {
   }
 
   /// The loss of row r; put into `each` if that has a place for every row.
-  Totals loss_of(const Prepared& prepared, Index r, Array<T>& each) const {
+  Totals loss_of(const Prepared& prepared, Index r, T* each) const {
     Totals result{prepared.sums.loss, 1.0};
     if (!targets_) {
       result = prepared.ignored ? Totals{} : label_loss(prepared, labels_[r]);
     }
     if (mode_ == ReductionMode::None) {
-      each.data()[r] = static_cast<T>(result.loss);
+      each[r] = static_cast<T>(result.loss);
     }
     return result;
   }
@@ -251,9 +255,9 @@ class Problem {
     const double loss = share == 0 && !std::isnan(of_label) ? 0.0 : share * of_label;
     return {loss + prepared.sums.loss, weight};
   }
-  void finish(Array<T>& result, const Totals& totals) const {
+  void finish(T* result, const Totals& totals) const {
     if (mode_ != ReductionMode::None) {
-      *result.data() = static_cast<T>(
+      *result = static_cast<T>(
           mode_ == ReductionMode::Sum ? totals.loss : detail::mean_of(totals.loss, totals.weight));
     }
   }
@@ -359,6 +363,22 @@ void gradient_into(const Problem<T>& problem, const View<T>& dy, const View<T>& 
   problem.backward(dy, out);
 }
 template <class T>
+void target_gradient_into(const Problem<T>& problem, const View<T>& dy, const View<T>& scores,
+                          const View<T>& targets, const MutView<T>& out, ReductionMode mode) {
+  detail::check_upstream(problem.operation(), dy, mode, problem.lead());
+  detail::check_output(out, "out", problem.shape(), problem.operation(), dy, scores, targets);
+  problem.backward_true(dy, out);
+}
+template <class T, class Labels>
+void loss_into(const Problem<T>& problem, const Labels& y_true, const View<T>& scores,
+               const View<T>& weight, const MutView<T>& out, ReductionMode mode) {
+  detail::check_output(out, "out", detail::loss_shape(mode, problem.lead()), problem.operation(),
+                       y_true, scores, weight);
+  detail::PackedOut<T> packed(out);
+  problem.forward(packed.data());
+  packed.finish();
+}
+template <class T>
 Array<T> target_gradient_of(const Problem<T>& problem, const View<T>& dy, ReductionMode mode) {
   detail::check_upstream(problem.operation(), dy, mode, problem.lead());
   Array<T> result = Array<T>::empty(problem.shape());
@@ -377,6 +397,57 @@ constexpr std::string_view kCategorical = "categorical_cross_entropy";
 constexpr std::string_view kNll = "nll_loss";
 
 }  // namespace
+
+template <class T>
+void cross_entropy_into(const View<std::int64_t>& y_true, const View<T>& logits, MutArg<T> out,
+                        const CrossEntropyOptions<std::type_identity_t<T>>& options) {
+  loss_into<T>(Problem<T>(kCrossEntropy, Scores::Logits, y_true, logits, options.mode,
+                          class_options(options)),
+               y_true, logits, options.weight, out, options.mode);
+}
+template <class T>
+void cross_entropy_into(const View<T>& y_true, ViewArg<T> logits, MutArg<T> out,
+                        const CrossEntropyOptions<std::type_identity_t<T>>& options) {
+  loss_into<T>(Problem<T>(kCrossEntropy, Scores::Logits, y_true, logits, options.mode,
+                          class_options(options)),
+               y_true, logits, options.weight, out, options.mode);
+}
+template <class T>
+void cross_entropy_backward_true_into(const View<T>& dy, ViewArg<T> y_true, ViewArg<T> logits,
+                                      MutArg<T> out,
+                                      const CrossEntropyOptions<std::type_identity_t<T>>& options) {
+  target_gradient_into<T>(Problem<T>(kCrossEntropy, Scores::Logits, y_true, logits, options.mode,
+                                     class_options(options)),
+                          dy, logits, y_true, out, options.mode);
+}
+template <class T>
+void sparse_categorical_cross_entropy_into(
+    const View<std::int64_t>& y_true, const View<T>& y_pred, MutArg<T> out, ReductionMode mode,
+    const ClassLossOptions<std::type_identity_t<T>>& options) {
+  loss_into<T>(Problem<T>(kSparse, Scores::Probabilities, y_true, y_pred, mode, options), y_true,
+               y_pred, options.weight, out, mode);
+}
+template <class T>
+void categorical_cross_entropy_into(const View<T>& y_true, ViewArg<T> y_pred, MutArg<T> out,
+                                    ReductionMode mode,
+                                    const ClassLossOptions<std::type_identity_t<T>>& options) {
+  loss_into<T>(Problem<T>(kCategorical, Scores::Probabilities, y_true, y_pred, mode, options),
+               y_true, y_pred, options.weight, out, mode);
+}
+template <class T>
+void categorical_cross_entropy_backward_true_into(
+    const View<T>& dy, ViewArg<T> y_true, ViewArg<T> y_pred, MutArg<T> out, ReductionMode mode,
+    const ClassLossOptions<std::type_identity_t<T>>& options) {
+  target_gradient_into<T>(
+      Problem<T>(kCategorical, Scores::Probabilities, y_true, y_pred, mode, options), dy, y_pred,
+      y_true, out, mode);
+}
+template <class T>
+void nll_loss_into(const View<std::int64_t>& y_true, const View<T>& log_probs, MutArg<T> out,
+                   ReductionMode mode, const ClassLossOptions<std::type_identity_t<T>>& options) {
+  loss_into<T>(Problem<T>(kNll, Scores::LogProbabilities, y_true, log_probs, mode, options), y_true,
+               log_probs, options.weight, out, mode);
+}
 
 template <class T>
 Array<T> cross_entropy(const View<std::int64_t>& y_true, const View<T>& logits,
@@ -517,6 +588,23 @@ void nll_loss_backward_into(const View<T>& dy, const View<std::int64_t>& y_true,
 }
 
 #define LAMINA_INSTANTIATE(T)                                                                      \
+  template LAMINA_EXPORT void cross_entropy_into<T>(const View<std::int64_t>&, const View<T>&,     \
+                                                    MutArg<T>, const CrossEntropyOptions<T>&);     \
+  template LAMINA_EXPORT void cross_entropy_into<T>(const View<T>&, ViewArg<T>, MutArg<T>,         \
+                                                    const CrossEntropyOptions<T>&);                \
+  template LAMINA_EXPORT void cross_entropy_backward_true_into<T>(                                 \
+      const View<T>&, ViewArg<T>, ViewArg<T>, MutArg<T>, const CrossEntropyOptions<T>&);           \
+  template LAMINA_EXPORT void sparse_categorical_cross_entropy_into<T>(                            \
+      const View<std::int64_t>&, const View<T>&, MutArg<T>, ReductionMode,                         \
+      const ClassLossOptions<T>&);                                                                 \
+  template LAMINA_EXPORT void categorical_cross_entropy_into<T>(                                   \
+      const View<T>&, ViewArg<T>, MutArg<T>, ReductionMode, const ClassLossOptions<T>&);           \
+  template LAMINA_EXPORT void categorical_cross_entropy_backward_true_into<T>(                     \
+      const View<T>&, ViewArg<T>, ViewArg<T>, MutArg<T>, ReductionMode,                            \
+      const ClassLossOptions<T>&);                                                                 \
+  template LAMINA_EXPORT void nll_loss_into<T>(const View<std::int64_t>&, const View<T>&,          \
+                                               MutArg<T>, ReductionMode,                           \
+                                               const ClassLossOptions<T>&);                        \
   template LAMINA_EXPORT LossAndGradient<T> cross_entropy_with_gradient<T>(                        \
       const View<std::int64_t>&, const View<T>&, const CrossEntropyOptions<T>&);                   \
   template LAMINA_EXPORT LossAndGradient<T> cross_entropy_with_gradient<T>(                        \

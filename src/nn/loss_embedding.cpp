@@ -7,6 +7,7 @@
 
 #include "kernels/loss_pairs.hpp"
 #include "nn/loss_support.hpp"
+#include "nn/output.hpp"
 #include "nn/rows.hpp"
 
 namespace lamina::nn {
@@ -139,6 +140,43 @@ void check_triplet(const TripletMarginOptions& options) {
         "epsilon must be 0 or more, got ", options.epsilon);
 }
 
+/// Where a gradient goes; one that is not defined goes nowhere.
+template <class T>
+class Result {
+ public:
+  Result(const MutView<T>& out, const Shape& shape)
+      : own_(out.defined() ? Array<T>() : Array<T>::empty(shape)),
+        packed_(out.defined() ? out : own_) {}
+  [[nodiscard]] T* data() { return packed_.data(); }
+  /// n elements from `begin` on, as zeros.
+  [[nodiscard]] T* zeros(Index begin, Index n) {
+    T* const elements = data() + begin;
+    std::fill_n(elements, n, T(0));
+    return elements;
+  }
+  void finish() const { packed_.finish(); }
+
+ private:
+  Array<T> own_;
+  detail::PackedOut<T> packed_;
+};
+
+/// Those gradients that are defined have that shape and lie apart from each other and the inputs.
+template <class T, std::size_t N, class... In>
+void check_results(std::string_view operation, const Shape& shape,
+                   const std::array<std::string_view, N>& names,
+                   const std::array<const MutView<T>*, N>& results, const In&... inputs) {
+  for (std::size_t i = 0; i < N; ++i) {
+    if (!results[i]->defined()) {
+      continue;
+    }
+    detail::check_output(*results[i], names[i], shape, operation, inputs...);
+    for (std::size_t j = 0; j < i; ++j) {
+      detail::check_outputs_apart(*results[i], names[i], *results[j], names[j], operation);
+    }
+  }
+}
+
 /// The three distances of a triplet.
 template <class T>
 struct Triplet {
@@ -161,21 +199,31 @@ struct Triplet {
 }  // namespace
 
 template <class T>
-Array<T> cosine_embedding_loss(const View<T>& x1, ViewArg<T> x2, ViewArg<T> y, double margin,
-                               ReductionMode mode) {
+void cosine_embedding_loss_into(const View<T>& x1, ViewArg<T> x2, ViewArg<T> y, MutArg<T> out,
+                                double margin, ReductionMode mode) {
   const RowSet<T, 2> rows(kCosine, {"x1", "x2"}, {x1, x2});
   check_row_values<T>(kCosine, "y", y, rows.lead(), rows.shape());
   check_signs<T>(y);
   check(!std::isnan(margin), ErrorKind::InvalidOperation, kCosine, "margin must be a number, got ",
         margin);
+  detail::check_output(out, "out", detail::loss_shape(mode, rows.lead()), kCosine, x1, x2, y);
   const lamina::detail::Packed<T> signs(y);
-  return detail::reduce_rows<T>(rows.lead(), rows.grain(), mode, [&] {
+  detail::reduce_rows_into<T>(rows.lead(), rows.grain(), mode, out, [&] {
     return [&, read = typename RowSet<T, 2>::Reader(rows)](Index r) {
       const auto [a, b] = read(r);
       const Cosine cosine(kernels::pair_sums(a, b, rows.length()));
       return cosine_loss(cosine.value, static_cast<double>(signs.data()[r]), margin);
     };
   });
+}
+
+template <class T>
+Array<T> cosine_embedding_loss(const View<T>& x1, ViewArg<T> x2, ViewArg<T> y, double margin,
+                               ReductionMode mode) {
+  const RowSet<T, 2> rows(kCosine, {"x1", "x2"}, {x1, x2});
+  Array<T> out = Array<T>::empty(detail::loss_shape(mode, rows.lead()));
+  cosine_embedding_loss_into<T>(x1, x2, y, out, margin, mode);
+  return out;
 }
 
 template <class T>
@@ -187,17 +235,20 @@ Array<T> cosine_embedding_loss(const View<T>& x1, ViewArg<T> x2, std::type_ident
 }
 
 template <class T>
-PairGradients<T> cosine_embedding_loss_backward(const View<T>& dy, ViewArg<T> x1, ViewArg<T> x2,
-                                                ViewArg<T> y, double margin, ReductionMode mode) {
+void cosine_embedding_loss_backward_into(const View<T>& dy, ViewArg<T> x1, ViewArg<T> x2,
+                                         ViewArg<T> y, MutArg<T> dx1, MutArg<T> dx2, double margin,
+                                         ReductionMode mode) {
   const RowSet<T, 2> rows(kCosine, {"x1", "x2"}, {x1, x2});
   check_row_values<T>(kCosine, "y", y, rows.lead(), rows.shape());
   check_signs<T>(y);
   check(!std::isnan(margin), ErrorKind::InvalidOperation, kCosine, "margin must be a number, got ",
         margin);
   detail::check_upstream(kCosine, dy, mode, rows.lead());
+  check_results<T, 2>(kCosine, rows.shape(), {"dx1", "dx2"}, {&dx1, &dx2}, dy, x1, x2, y);
   const lamina::detail::Packed<T> signs(y);
   const RowUpstream<T> upstream(dy, mode, rows.lead().size());
-  PairGradients<T> result{Array<T>::empty(rows.shape()), Array<T>::empty(rows.shape())};
+  Result<T> result1(dx1, rows.shape());
+  Result<T> result2(dx2, rows.shape());
   const Index n = rows.length();
   parallel_for(rows.lead().size(), rows.grain(), [&](Index begin, Index end) {
     const typename RowSet<T, 2>::Reader read(rows);
@@ -211,11 +262,20 @@ PairGradients<T> cosine_embedding_loss_backward(const View<T>& dy, ViewArg<T> x1
       const double cross = zero ? 0.0 : g / c.bottom;
       const double own1 = zero ? 0.0 : -g * c.value / (c.norm1 * c.norm1);
       const double own2 = zero ? 0.0 : -g * c.value / (c.norm2 * c.norm2);
-      kernels::combine(own1, a, cross, b, n, result.x1.data() + r * n);
-      kernels::combine(own2, b, cross, a, n, result.x2.data() + r * n);
+      kernels::combine(own1, a, cross, b, n, result1.data() + r * n);
+      kernels::combine(own2, b, cross, a, n, result2.data() + r * n);
     }
   });
-  return result;
+  result1.finish();
+  result2.finish();
+}
+
+template <class T>
+PairGradients<T> cosine_embedding_loss_backward(const View<T>& dy, ViewArg<T> x1, ViewArg<T> x2,
+                                                ViewArg<T> y, double margin, ReductionMode mode) {
+  PairGradients<T> d{Array<T>::empty(x1.shape()), Array<T>::empty(x2.shape())};
+  cosine_embedding_loss_backward_into<T>(dy, x1, x2, y, d.x1, d.x2, margin, mode);
+  return d;
 }
 
 template <class T>
@@ -228,14 +288,16 @@ PairGradients<T> cosine_embedding_loss_backward(const View<T>& dy, ViewArg<T> x1
 }
 
 template <class T>
-Array<T> contrastive_loss(const View<T>& y_true, ViewArg<T> x1, ViewArg<T> x2, double margin,
-                          ReductionMode mode) {
+void contrastive_loss_into(const View<T>& y_true, ViewArg<T> x1, ViewArg<T> x2, MutArg<T> out,
+                           double margin, ReductionMode mode) {
   const RowSet<T, 2> rows(kContrastive, {"x1", "x2"}, {x1, x2});
   check_row_values(kContrastive, "y_true", y_true, rows.lead(), rows.shape());
   check(margin >= 0, ErrorKind::InvalidOperation, kContrastive, "margin must be 0 or more, got ",
         margin);
+  detail::check_output(out, "out", detail::loss_shape(mode, rows.lead()), kContrastive, y_true, x1,
+                       x2);
   const lamina::detail::Packed<T> targets(y_true);
-  return detail::reduce_rows<T>(rows.lead(), rows.grain(), mode, [&] {
+  detail::reduce_rows_into<T>(rows.lead(), rows.grain(), mode, out, [&] {
     return [&, read = typename RowSet<T, 2>::Reader(rows)](Index r) {
       const auto [a, b] = read(r);
       const double square = kernels::power_sum(a, b, rows.length(), 2.0, 0.0);
@@ -247,16 +309,28 @@ Array<T> contrastive_loss(const View<T>& y_true, ViewArg<T> x1, ViewArg<T> x2, d
 }
 
 template <class T>
-PairGradients<T> contrastive_loss_backward(const View<T>& dy, ViewArg<T> y_true, ViewArg<T> x1,
-                                           ViewArg<T> x2, double margin, ReductionMode mode) {
+Array<T> contrastive_loss(const View<T>& y_true, ViewArg<T> x1, ViewArg<T> x2, double margin,
+                          ReductionMode mode) {
+  const RowSet<T, 2> rows(kContrastive, {"x1", "x2"}, {x1, x2});
+  Array<T> out = Array<T>::empty(detail::loss_shape(mode, rows.lead()));
+  contrastive_loss_into<T>(y_true, x1, x2, out, margin, mode);
+  return out;
+}
+
+template <class T>
+void contrastive_loss_backward_into(const View<T>& dy, ViewArg<T> y_true, ViewArg<T> x1,
+                                    ViewArg<T> x2, MutArg<T> dx1, MutArg<T> dx2, double margin,
+                                    ReductionMode mode) {
   const RowSet<T, 2> rows(kContrastive, {"x1", "x2"}, {x1, x2});
   check_row_values<T>(kContrastive, "y_true", y_true, rows.lead(), rows.shape());
   check(margin >= 0, ErrorKind::InvalidOperation, kContrastive, "margin must be 0 or more, got ",
         margin);
   detail::check_upstream(kContrastive, dy, mode, rows.lead());
+  check_results<T, 2>(kContrastive, rows.shape(), {"dx1", "dx2"}, {&dx1, &dx2}, dy, y_true, x1, x2);
   const lamina::detail::Packed<T> targets(y_true);
   const RowUpstream<T> upstream(dy, mode, rows.lead().size());
-  PairGradients<T> result{Array<T>(rows.shape()), Array<T>(rows.shape())};
+  Result<T> result1(dx1, rows.shape());
+  Result<T> result2(dx2, rows.shape());
   const Index n = rows.length();
   parallel_for(rows.lead().size(), rows.grain(), [&](Index begin, Index end) {
     const typename RowSet<T, 2>::Reader read(rows);
@@ -268,20 +342,32 @@ PairGradients<T> contrastive_loss_backward(const View<T>& dy, ViewArg<T> y_true,
       const double push = gap < 0 || distance == 0 ? 0.0 : gap / distance;
       const double g = upstream(r) * (y - (1.0 - y) * push);
       // Difference first: g (a - b), which g a - g b is not when a and b are near.
-      kernels::add_power_slope(a, b, n, 2.0, 0.0, g, result.x1.data() + r * n);
-      kernels::add_power_slope(a, b, n, 2.0, 0.0, -g, result.x2.data() + r * n);
+      kernels::add_power_slope(a, b, n, 2.0, 0.0, g, result1.zeros(r * n, n));
+      kernels::add_power_slope(a, b, n, 2.0, 0.0, -g, result2.zeros(r * n, n));
     }
   });
-  return result;
+  result1.finish();
+  result2.finish();
 }
 
 template <class T>
-Array<T> triplet_margin_loss(const View<T>& anchor, ViewArg<T> positive, ViewArg<T> negative,
-                             ReductionMode mode, const TripletMarginOptions& options) {
+PairGradients<T> contrastive_loss_backward(const View<T>& dy, ViewArg<T> y_true, ViewArg<T> x1,
+                                           ViewArg<T> x2, double margin, ReductionMode mode) {
+  PairGradients<T> d{Array<T>::empty(x1.shape()), Array<T>::empty(x2.shape())};
+  contrastive_loss_backward_into<T>(dy, y_true, x1, x2, d.x1, d.x2, margin, mode);
+  return d;
+}
+
+template <class T>
+void triplet_margin_loss_into(const View<T>& anchor, ViewArg<T> positive, ViewArg<T> negative,
+                              MutArg<T> out, ReductionMode mode,
+                              const TripletMarginOptions& options) {
   const RowSet<T, 3> rows(kTriplet, {"anchor", "positive", "negative"},
                           {anchor, positive, negative});
   check_triplet(options);
-  return detail::reduce_rows<T>(rows.lead(), rows.grain(), mode, [&] {
+  detail::check_output(out, "out", detail::loss_shape(mode, rows.lead()), kTriplet, anchor,
+                       positive, negative);
+  detail::reduce_rows_into<T>(rows.lead(), rows.grain(), mode, out, [&] {
     return [&, read = typename RowSet<T, 3>::Reader(rows)](Index r) {
       const Triplet<T> t(read(r), rows.length(), options);
       return t.excess < 0 ? 0.0 : t.excess;
@@ -290,29 +376,44 @@ Array<T> triplet_margin_loss(const View<T>& anchor, ViewArg<T> positive, ViewArg
 }
 
 template <class T>
-TripletGradients<T> triplet_margin_loss_backward(const View<T>& dy, ViewArg<T> anchor,
-                                                 ViewArg<T> positive, ViewArg<T> negative,
-                                                 ReductionMode mode,
-                                                 const TripletMarginOptions& options) {
+Array<T> triplet_margin_loss(const View<T>& anchor, ViewArg<T> positive, ViewArg<T> negative,
+                             ReductionMode mode, const TripletMarginOptions& options) {
+  const RowSet<T, 3> rows(kTriplet, {"anchor", "positive", "negative"},
+                          {anchor, positive, negative});
+  Array<T> out = Array<T>::empty(detail::loss_shape(mode, rows.lead()));
+  triplet_margin_loss_into<T>(anchor, positive, negative, out, mode, options);
+  return out;
+}
+
+template <class T>
+void triplet_margin_loss_backward_into(const View<T>& dy, ViewArg<T> anchor, ViewArg<T> positive,
+                                       ViewArg<T> negative, MutArg<T> danchor, MutArg<T> dpositive,
+                                       MutArg<T> dnegative, ReductionMode mode,
+                                       const TripletMarginOptions& options) {
   const RowSet<T, 3> rows(kTriplet, {"anchor", "positive", "negative"},
                           {anchor, positive, negative});
   check_triplet(options);
   detail::check_upstream(kTriplet, dy, mode, rows.lead());
+  check_results<T, 3>(kTriplet, rows.shape(), {"danchor", "dpositive", "dnegative"},
+                      {&danchor, &dpositive, &dnegative}, dy, anchor, positive, negative);
   const RowUpstream<T> upstream(dy, mode, rows.lead().size());
-  TripletGradients<T> result{Array<T>(rows.shape()), Array<T>(rows.shape()),
-                             Array<T>(rows.shape())};
+  std::array<Result<T>, 3> results{Result<T>(danchor, rows.shape()),
+                                   Result<T>(dpositive, rows.shape()),
+                                   Result<T>(dnegative, rows.shape())};
   const Index n = rows.length();
   parallel_for(rows.lead().size(), rows.grain(), [&](Index begin, Index end) {
     const typename RowSet<T, 3>::Reader read(rows);
     for (Index r = begin; r < end; ++r) {
       const auto x = read(r);
       const Triplet<T> t(x, n, options);
+      std::array<T*, 3> out{};
+      for (std::size_t i = 0; i < 3; ++i) {
+        out[i] = results[i].zeros(r * n, n);
+      }
       if (t.excess <= 0) {
         continue;
       }
       const double g = std::isnan(t.excess) ? t.excess : upstream(r);
-      const std::array<T*, 3> out{result.anchor.data() + r * n, result.positive.data() + r * n,
-                                  result.negative.data() + r * n};
       // Adds g times the slope of the distance between rows i and k.
       const auto add = [&](std::size_t i, std::size_t k, double scale) {
         kernels::add_power_slope(x[i], x[k], n, options.p, options.epsilon, scale, out[i]);
@@ -326,10 +427,40 @@ TripletGradients<T> triplet_margin_loss_backward(const View<T>& dy, ViewArg<T> a
       }
     }
   });
-  return result;
+  for (const Result<T>& result : results) {
+    result.finish();
+  }
+}
+
+template <class T>
+TripletGradients<T> triplet_margin_loss_backward(const View<T>& dy, ViewArg<T> anchor,
+                                                 ViewArg<T> positive, ViewArg<T> negative,
+                                                 ReductionMode mode,
+                                                 const TripletMarginOptions& options) {
+  TripletGradients<T> d{Array<T>::empty(anchor.shape()), Array<T>::empty(positive.shape()),
+                        Array<T>::empty(negative.shape())};
+  triplet_margin_loss_backward_into<T>(dy, anchor, positive, negative, d.anchor, d.positive,
+                                       d.negative, mode, options);
+  return d;
 }
 
 #define LAMINA_INSTANTIATE(T)                                                                      \
+  template LAMINA_EXPORT void cosine_embedding_loss_into<T>(                                       \
+      const View<T>&, ViewArg<T>, ViewArg<T>, MutArg<T>, double, ReductionMode);                   \
+  template LAMINA_EXPORT void cosine_embedding_loss_backward_into<T>(                              \
+      const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, MutArg<T>, MutArg<T>, double,            \
+      ReductionMode);                                                                              \
+  template LAMINA_EXPORT void contrastive_loss_into<T>(const View<T>&, ViewArg<T>, ViewArg<T>,     \
+                                                       MutArg<T>, double, ReductionMode);          \
+  template LAMINA_EXPORT void contrastive_loss_backward_into<T>(const View<T>&, ViewArg<T>,        \
+                                                                ViewArg<T>, ViewArg<T>, MutArg<T>, \
+                                                                MutArg<T>, double, ReductionMode); \
+  template LAMINA_EXPORT void triplet_margin_loss_into<T>(const View<T>&, ViewArg<T>, ViewArg<T>,  \
+                                                          MutArg<T>, ReductionMode,                \
+                                                          const TripletMarginOptions&);            \
+  template LAMINA_EXPORT void triplet_margin_loss_backward_into<T>(                                \
+      const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, MutArg<T>, MutArg<T>, MutArg<T>,         \
+      ReductionMode, const TripletMarginOptions&);                                                 \
   template LAMINA_EXPORT Array<T> cosine_embedding_loss<T>(const View<T>&, ViewArg<T>, ViewArg<T>, \
                                                            double, ReductionMode);                 \
   template LAMINA_EXPORT Array<T> cosine_embedding_loss<T>(const View<T>&, ViewArg<T>, T, double,  \

@@ -9,6 +9,7 @@
 #include "lamina/nn/loss_elementwise.hpp"
 #include "nn/block_reader.hpp"
 #include "nn/loss_support.hpp"
+#include "nn/output.hpp"
 #include "nn/rows.hpp"
 
 namespace lamina::nn {
@@ -142,11 +143,14 @@ void check_soft_margin(const View<T>& y_true, const View<T>& logits, const View<
 }  // namespace
 
 template <class T>
-Array<T> multi_margin_loss(const View<std::int64_t>& y_true, const View<T>& x, ReductionMode mode,
-                           const MultiMarginOptions<std::type_identity_t<T>>& options) {
+void multi_margin_loss_into(const View<std::int64_t>& y_true, const View<T>& x, MutArg<T> out,
+                            ReductionMode mode,
+                            const MultiMarginOptions<std::type_identity_t<T>>& options) {
   const MultiMargin<T> m(y_true, x, options);
+  detail::check_output(out, "out", detail::loss_shape(mode, m.lead), kMultiMargin, x, y_true,
+                       options.weight);
   const Rows<T> rows(m.x);
-  return detail::reduce_rows<T>(m.lead, grain_of(m.classes), mode, [&] {
+  detail::reduce_rows_into<T>(m.lead, grain_of(m.classes), mode, out, [&] {
     return [&, buffer = Buffer<T>(rows.in_place() ? 0 : m.classes)](Index r) {
       const T* scores = rows.row(r, buffer.data());
       const std::int64_t label = m.labels.data()[r];
@@ -158,14 +162,24 @@ Array<T> multi_margin_loss(const View<std::int64_t>& y_true, const View<T>& x, R
 }
 
 template <class T>
-Array<T> multi_margin_loss_backward(const View<T>& dy, const View<std::int64_t>& y_true,
-                                    ViewArg<T> x, ReductionMode mode,
-                                    const MultiMarginOptions<std::type_identity_t<T>>& options) {
+Array<T> multi_margin_loss(const View<std::int64_t>& y_true, const View<T>& x, ReductionMode mode,
+                           const MultiMarginOptions<std::type_identity_t<T>>& options) {
+  check_scores(kMultiMargin, x);
+  Array<T> out = Array<T>::empty(detail::loss_shape(mode, lead_of(x.shape())));
+  multi_margin_loss_into<T>(y_true, x, out, mode, options);
+  return out;
+}
+
+template <class T>
+void multi_margin_loss_backward_into(const View<T>& dy, const View<std::int64_t>& y_true,
+                                     ViewArg<T> x, MutArg<T> dx, ReductionMode mode,
+                                     const MultiMarginOptions<std::type_identity_t<T>>& options) {
   const MultiMargin<T> m(y_true, x, options);
   detail::check_upstream(kMultiMargin, dy, mode, m.lead);
+  detail::check_output(dx, "dx", x.shape(), kMultiMargin, dy, x, y_true, options.weight);
   const Rows<T> rows(m.x);
   const RowUpstream<T> upstream(dy, mode, m.lead.size());
-  Array<T> result(x.shape());
+  detail::PackedOut<T> result(dx);
   parallel_for(m.lead.size(), grain_of(m.classes), [&](Index begin, Index end) {
     const Buffer<T> buffer(rows.in_place() ? 0 : m.classes);
     for (Index r = begin; r < end; ++r) {
@@ -174,20 +188,31 @@ Array<T> multi_margin_loss_backward(const View<T>& dy, const View<std::int64_t>&
       const std::int64_t label = m.labels.data()[r];
       const double add = options.margin - static_cast<double>(scores[label]);
       const double g = upstream(r) * m.weight(label) * share_of(m.classes);
+      std::fill_n(out, m.classes, T(0));
       const double sum = kernels::add_hinge_slope(scores, m.classes, add, options.p == 2, g, out);
       // The label's score lowers every margin; its own was no margin at all.
       out[label] -= static_cast<T>(sum);
     }
   });
-  return result;
+  result.finish();
 }
 
 template <class T>
-Array<T> multi_label_margin_loss(const View<std::int64_t>& y_true, const View<T>& x,
-                                 ReductionMode mode) {
+Array<T> multi_margin_loss_backward(const View<T>& dy, const View<std::int64_t>& y_true,
+                                    ViewArg<T> x, ReductionMode mode,
+                                    const MultiMarginOptions<std::type_identity_t<T>>& options) {
+  Array<T> dx = Array<T>::empty(x.shape());
+  multi_margin_loss_backward_into<T>(dy, y_true, x, dx, mode, options);
+  return dx;
+}
+
+template <class T>
+void multi_label_margin_loss_into(const View<std::int64_t>& y_true, const View<T>& x, MutArg<T> out,
+                                  ReductionMode mode) {
   const MultiLabel<T> m(y_true, x);
+  detail::check_output(out, "out", detail::loss_shape(mode, m.lead), kMultiLabel, x, y_true);
   const Rows<T> rows(m.x);
-  return detail::reduce_rows<T>(m.lead, grain_of(m.classes), mode, [&] {
+  detail::reduce_rows_into<T>(m.lead, grain_of(m.classes), mode, out, [&] {
     return [&, buffer = Buffer<T>(m.classes), others = Buffer<T>(m.classes)](Index r) {
       const T* scores = rows.row(r, buffer.data());
       const auto labels = m.row(r);
@@ -203,13 +228,23 @@ Array<T> multi_label_margin_loss(const View<std::int64_t>& y_true, const View<T>
 }
 
 template <class T>
-Array<T> multi_label_margin_loss_backward(const View<T>& dy, const View<std::int64_t>& y_true,
-                                          ViewArg<T> x, ReductionMode mode) {
+Array<T> multi_label_margin_loss(const View<std::int64_t>& y_true, const View<T>& x,
+                                 ReductionMode mode) {
+  check_scores(kMultiLabel, x);
+  Array<T> out = Array<T>::empty(detail::loss_shape(mode, lead_of(x.shape())));
+  multi_label_margin_loss_into<T>(y_true, x, out, mode);
+  return out;
+}
+
+template <class T>
+void multi_label_margin_loss_backward_into(const View<T>& dy, const View<std::int64_t>& y_true,
+                                           ViewArg<T> x, MutArg<T> dx, ReductionMode mode) {
   const MultiLabel<T> m(y_true, x);
   detail::check_upstream(kMultiLabel, dy, mode, m.lead);
+  detail::check_output(dx, "dx", x.shape(), kMultiLabel, dy, x, y_true);
   const Rows<T> rows(m.x);
   const RowUpstream<T> upstream(dy, mode, m.lead.size());
-  Array<T> result(x.shape());
+  detail::PackedOut<T> result(dx);
   parallel_for(m.lead.size(), grain_of(m.classes), [&](Index begin, Index end) {
     const Buffer<T> buffer(m.classes);
     const Buffer<T> others(m.classes);
@@ -219,6 +254,7 @@ Array<T> multi_label_margin_loss_backward(const View<T>& dy, const View<std::int
       const auto labels = m.row(r);
       m.others(scores, labels, others.data());
       const double g = upstream(r) * share_of(m.classes);
+      std::fill_n(out, m.classes, T(0));
       for (const std::int64_t label : labels) {
         const double add = 1.0 - static_cast<double>(scores[label]);
         const double sum = kernels::add_hinge_slope(others.data(), m.classes, add, false, g, out);
@@ -226,18 +262,28 @@ Array<T> multi_label_margin_loss_backward(const View<T>& dy, const View<std::int
       }
     }
   });
-  return result;
+  result.finish();
 }
 
 template <class T>
-Array<T> multi_label_soft_margin_loss(const View<T>& y_true, ViewArg<T> logits, ReductionMode mode,
-                                      ViewArg<T> weight) {
+Array<T> multi_label_margin_loss_backward(const View<T>& dy, const View<std::int64_t>& y_true,
+                                          ViewArg<T> x, ReductionMode mode) {
+  Array<T> dx = Array<T>::empty(x.shape());
+  multi_label_margin_loss_backward_into<T>(dy, y_true, x, dx, mode);
+  return dx;
+}
+
+template <class T>
+void multi_label_soft_margin_loss_into(const View<T>& y_true, ViewArg<T> logits, MutArg<T> out,
+                                       ReductionMode mode, ViewArg<T> weight) {
   check_soft_margin<T>(y_true, logits, weight);
+  detail::check_output(out, "out", detail::loss_shape(mode, lead_of(logits.shape())), kSoftMargin,
+                       y_true, logits, weight);
   const Index classes = logits.shape().back();
   const Array<T> shares = class_shares<T>(weight, classes);
   const detail::BlockReader<T> targets(y_true);
   const detail::BlockReader<T> scores(logits);
-  return detail::reduce_rows<T>(lead_of(logits.shape()), grain_of(classes), mode, [&] {
+  detail::reduce_rows_into<T>(lead_of(logits.shape()), grain_of(classes), mode, out, [&] {
     return [&](Index r) {
       detail::Block<T> t;
       detail::Block<T> x;
@@ -257,36 +303,69 @@ Array<T> multi_label_soft_margin_loss(const View<T>& y_true, ViewArg<T> logits, 
 }
 
 template <class T>
-Array<T> multi_label_soft_margin_loss_backward(const View<T>& dy, ViewArg<T> y_true,
-                                               ViewArg<T> logits, ReductionMode mode,
-                                               ViewArg<T> weight) {
+Array<T> multi_label_soft_margin_loss(const View<T>& y_true, ViewArg<T> logits, ReductionMode mode,
+                                      ViewArg<T> weight) {
+  check_soft_margin<T>(y_true, logits, weight);
+  Array<T> out = Array<T>::empty(detail::loss_shape(mode, lead_of(logits.shape())));
+  multi_label_soft_margin_loss_into<T>(y_true, logits, out, mode, weight);
+  return out;
+}
+
+template <class T>
+void multi_label_soft_margin_loss_backward_into(const View<T>& dy, ViewArg<T> y_true,
+                                                ViewArg<T> logits, MutArg<T> dx, ReductionMode mode,
+                                                ViewArg<T> weight) {
   check_soft_margin<T>(y_true, logits, weight);
   const Shape lead = lead_of(logits.shape());
   detail::check_upstream(kSoftMargin, dy, mode, lead);
+  detail::check_output(dx, "dx", logits.shape(), kSoftMargin, dy, y_true, logits, weight);
   const Array<T> shares = class_shares<T>(weight, logits.shape().back());
   const RowUpstream<T> upstream(dy, mode, lead.size());
   Array<T> of_rows = Array<T>::empty(lead);
   for (Index r = 0; r < of_rows.size(); ++r) {
     of_rows.data()[r] = static_cast<T>(upstream(r));
   }
-  return elementwise_loss_backward<T>(Loss::BceWithLogits,
-                                      of_rows.expand_dims(-1).broadcast_to(logits.shape()), y_true,
-                                      logits, ReductionMode::None, {.weight = shares});
+  elementwise_loss_backward_into<T>(Loss::BceWithLogits,
+                                    of_rows.expand_dims(-1).broadcast_to(logits.shape()), y_true,
+                                    logits, dx, ReductionMode::None, {.weight = shares});
 }
 
-#define LAMINA_INSTANTIATE(T)                                                                  \
-  template LAMINA_EXPORT Array<T> multi_margin_loss<T>(                                        \
-      const View<std::int64_t>&, const View<T>&, ReductionMode, const MultiMarginOptions<T>&); \
-  template LAMINA_EXPORT Array<T> multi_margin_loss_backward<T>(                               \
-      const View<T>&, const View<std::int64_t>&, ViewArg<T>, ReductionMode,                    \
-      const MultiMarginOptions<T>&);                                                           \
-  template LAMINA_EXPORT Array<T> multi_label_margin_loss<T>(const View<std::int64_t>&,        \
-                                                             const View<T>&, ReductionMode);   \
-  template LAMINA_EXPORT Array<T> multi_label_margin_loss_backward<T>(                         \
-      const View<T>&, const View<std::int64_t>&, ViewArg<T>, ReductionMode);                   \
-  template LAMINA_EXPORT Array<T> multi_label_soft_margin_loss<T>(const View<T>&, ViewArg<T>,  \
-                                                                  ReductionMode, ViewArg<T>);  \
-  template LAMINA_EXPORT Array<T> multi_label_soft_margin_loss_backward<T>(                    \
+template <class T>
+Array<T> multi_label_soft_margin_loss_backward(const View<T>& dy, ViewArg<T> y_true,
+                                               ViewArg<T> logits, ReductionMode mode,
+                                               ViewArg<T> weight) {
+  Array<T> dx = Array<T>::empty(logits.shape());
+  multi_label_soft_margin_loss_backward_into<T>(dy, y_true, logits, dx, mode, weight);
+  return dx;
+}
+
+#define LAMINA_INSTANTIATE(T)                                                                      \
+  template LAMINA_EXPORT void multi_margin_loss_into<T>(const View<std::int64_t>&, const View<T>&, \
+                                                        MutArg<T>, ReductionMode,                  \
+                                                        const MultiMarginOptions<T>&);             \
+  template LAMINA_EXPORT void multi_margin_loss_backward_into<T>(                                  \
+      const View<T>&, const View<std::int64_t>&, ViewArg<T>, MutArg<T>, ReductionMode,             \
+      const MultiMarginOptions<T>&);                                                               \
+  template LAMINA_EXPORT void multi_label_margin_loss_into<T>(                                     \
+      const View<std::int64_t>&, const View<T>&, MutArg<T>, ReductionMode);                        \
+  template LAMINA_EXPORT void multi_label_margin_loss_backward_into<T>(                            \
+      const View<T>&, const View<std::int64_t>&, ViewArg<T>, MutArg<T>, ReductionMode);            \
+  template LAMINA_EXPORT void multi_label_soft_margin_loss_into<T>(                                \
+      const View<T>&, ViewArg<T>, MutArg<T>, ReductionMode, ViewArg<T>);                           \
+  template LAMINA_EXPORT void multi_label_soft_margin_loss_backward_into<T>(                       \
+      const View<T>&, ViewArg<T>, ViewArg<T>, MutArg<T>, ReductionMode, ViewArg<T>);               \
+  template LAMINA_EXPORT Array<T> multi_margin_loss<T>(                                            \
+      const View<std::int64_t>&, const View<T>&, ReductionMode, const MultiMarginOptions<T>&);     \
+  template LAMINA_EXPORT Array<T> multi_margin_loss_backward<T>(                                   \
+      const View<T>&, const View<std::int64_t>&, ViewArg<T>, ReductionMode,                        \
+      const MultiMarginOptions<T>&);                                                               \
+  template LAMINA_EXPORT Array<T> multi_label_margin_loss<T>(const View<std::int64_t>&,            \
+                                                             const View<T>&, ReductionMode);       \
+  template LAMINA_EXPORT Array<T> multi_label_margin_loss_backward<T>(                             \
+      const View<T>&, const View<std::int64_t>&, ViewArg<T>, ReductionMode);                       \
+  template LAMINA_EXPORT Array<T> multi_label_soft_margin_loss<T>(const View<T>&, ViewArg<T>,      \
+                                                                  ReductionMode, ViewArg<T>);      \
+  template LAMINA_EXPORT Array<T> multi_label_soft_margin_loss_backward<T>(                        \
       const View<T>&, ViewArg<T>, ViewArg<T>, ReductionMode, ViewArg<T>);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)

@@ -7,6 +7,7 @@
 #include "lamina/core/parallel.hpp"
 #include "lamina/nn/types.hpp"
 #include "nn/layout.hpp"
+#include "nn/output.hpp"
 
 // What all losses have in common: checks, and sums over chunks in a fixed order.
 namespace lamina::nn::detail {
@@ -83,25 +84,33 @@ Sum sum_over_chunks(Index n, Index grain, const Body& body) {
 /// The loss of rows of shape `lead`, each given by body(row) in double. Mean divides by the rows.
 /// make_body() is called once per chunk of rows, and may hold buffers.
 template <class T, class MakeBody>
-Array<T> reduce_rows(const Shape& lead, Index grain, ReductionMode mode,
-                     const MakeBody& make_body) {
-  Array<T> result = Array<T>::empty(loss_shape(mode, lead));
+void reduce_rows_into(const Shape& lead, Index grain, ReductionMode mode, const MutView<T>& out,
+                      const MakeBody& make_body) {
+  PackedOut<T> packed(out);
+  T* const result = packed.data();
   const double sum = sum_over_chunks<double>(lead.size(), grain, [&](Index begin, Index end) {
     auto body = make_body();
     double total = 0;
     for (Index r = begin; r < end; ++r) {
       const double loss = body(r);
       if (mode == ReductionMode::None) {
-        result.data()[r] = static_cast<T>(loss);
+        result[r] = static_cast<T>(loss);
       }
       total += loss;
     }
     return total;
   });
   if (mode != ReductionMode::None) {
-    *result.data() = static_cast<T>(
+    *result = static_cast<T>(
         mode == ReductionMode::Sum ? sum : mean_of(sum, static_cast<double>(lead.size())));
   }
+  packed.finish();
+}
+template <class T, class MakeBody>
+Array<T> reduce_rows(const Shape& lead, Index grain, ReductionMode mode,
+                     const MakeBody& make_body) {
+  Array<T> result = Array<T>::empty(loss_shape(mode, lead));
+  reduce_rows_into<T>(lead, grain, mode, result, make_body);
   return result;
 }
 

@@ -44,7 +44,7 @@ void lp_pool_into(const View<T>& x, double p, const PerAxis<Rank>& kernel, const
   check_defined(x, operation, "x");
   const PoolPlan plan = lp_plan<Rank>(x.shape(), p, kernel, options, operation);
   check_pool_output<T, T>(out, plan.out, x, operation, "out", "x");
-  PackedResult<T> values(out);
+  PackedOut<T> values(out);
   run_lp(plan, x, p, values.data());
   values.finish();
 }
@@ -61,30 +61,43 @@ Array<T> lp_pool(const View<T>& x, double p, const PerAxis<Rank>& kernel,
 }
 
 template <class T, int Rank>
-Array<T> lp_pool_backward(const View<T>& dy, const View<T>& x, const View<T>& y, double p,
-                          const PerAxis<Rank>& kernel, const PoolOptions<Rank>& options) {
+void lp_pool_backward_into(const View<T>& dy, const View<T>& x, const View<T>& y, double p,
+                           const PerAxis<Rank>& kernel, const MutView<T>& dx,
+                           const PoolOptions<Rank>& options) {
   const std::string operation = pool_name("lp_pool", Rank, "_backward");
   check_defined(x, operation, "x");
   const PoolPlan plan = lp_plan<Rank>(x.shape(), p, kernel, options, operation);
   check_pool_shape(dy, plan.out, operation, "dy");
   check_pool_shape(y, plan.out, operation, "y");
+  check_output(dx, "dx", plan.in, operation, dy, x, y);
   const T order = static_cast<T>(p - 1);
   Array<T> shares = p == 1 ? dy.copy() : div(dy, p == 2 ? y.copy() : pow(y, order));
   if (p != 1) {
     shares = where<T>(equal(y, T(0)), Array<T>::zeros(Shape{}), shares);
   }
-  Array<T> dx = Array<T>::empty(x.shape());
-  run_pool_spread(plan, shares.data(), dx.data());
+  PackedOut<T> values(dx);
+  run_pool_spread(plan, shares.data(), values.data());
+  values.finish();
   if (p == 2) {
     mul_into<T>(dx, x, dx);
   } else {
     mul_into<T>(dx, sign(x), dx);
     if (p != 1) mul_into<T>(dx, pow(abs(x), order), dx);
   }
+}
+
+template <class T, int Rank>
+Array<T> lp_pool_backward(const View<T>& dy, const View<T>& x, const View<T>& y, double p,
+                          const PerAxis<Rank>& kernel, const PoolOptions<Rank>& options) {
+  Array<T> dx = Array<T>::empty(x.shape());
+  lp_pool_backward_into<T, Rank>(dy, x, y, p, kernel, dx, options);
   return dx;
 }
 
 #define LAMINA_INSTANTIATE_RANK(T, Rank)                                                          \
+  template LAMINA_EXPORT void lp_pool_backward_into<T, Rank>(                                     \
+      const View<T>&, const View<T>&, const View<T>&, double, const PerAxis<Rank>&,               \
+      const MutView<T>&, const PoolOptions<Rank>&);                                               \
   template LAMINA_EXPORT void lp_pool_into<T, Rank>(const View<T>&, double, const PerAxis<Rank>&, \
                                                     const MutView<T>&, const PoolOptions<Rank>&); \
   template LAMINA_EXPORT Array<T> lp_pool<T, Rank>(const View<T>&, double, const PerAxis<Rank>&,  \

@@ -41,6 +41,7 @@ Shape unpooled_shape(const Shape& x, const PerAxis<Rank>& kernel,
     check(extent >= 1, ErrorKind::InvalidOperation, operation,
           "output extents must be at least 1, got ", extent);
   }
+  check_result_size(operation, out);
   return out;
 }
 
@@ -66,7 +67,7 @@ void max_unpool_into(const View<T>& x, const View<std::int64_t>& indices, const 
       plan_scatter(x.shape(), "x", indices.shape(), out.shape(), "out", Rank, format, operation);
   check_pool_output<T, T>(out, plan.in, x, operation, "out", "x");
   check_pool_output<T, std::int64_t>(out, plan.in, indices, operation, "out", "indices");
-  PackedResult<T> result(out);
+  PackedOut<T> result(out);
   run_unpool(plan, x, indices, result.data(), operation);
   result.finish();
 }
@@ -86,8 +87,8 @@ Array<T> max_unpool(const View<T>& x, const View<std::int64_t>& indices,
 }
 
 template <class T, int Rank>
-Array<T> max_unpool_backward(const View<T>& dy, const View<std::int64_t>& indices,
-                             DataFormat format) {
+void max_unpool_backward_into(const View<T>& dy, const View<std::int64_t>& indices,
+                              const MutView<T>& dx, DataFormat format) {
   const std::string operation = pool_name("max_unpool", Rank, "_backward");
   check_defined(dy, operation, "dy");
   check_defined(indices, operation, "indices");
@@ -96,7 +97,9 @@ Array<T> max_unpool_backward(const View<T>& dy, const View<std::int64_t>& indice
   const lamina::detail::Packed<T> values(dy);
   const lamina::detail::Packed<std::int64_t> places(indices);
   check_pool_indices(places.data(), indices.size(), plan.in_positions(), operation);
-  Array<T> dx = Array<T>::empty(indices.shape());
+  check_output(dx, "dx", indices.shape(), operation, dy, indices);
+  PackedOut<T> result(dx);
+  T* const to = result.data();
   const Index in = plan.in_positions();
   const Index out = plan.out_positions();
   const Index step = plan.last ? plan.channels : 1;
@@ -107,13 +110,23 @@ Array<T> max_unpool_backward(const View<T>& dy, const View<std::int64_t>& indice
       const Index at = places.data()[i];
       const Index channel = plan.last ? i % plan.channels : 0;
       const Index base = i / run * in * step + channel;
-      dx.data()[i] = at < 0 ? T(0) : values.data()[base + at * step];
+      to[i] = at < 0 ? T(0) : values.data()[base + at * step];
     }
   });
+  result.finish();
+}
+
+template <class T, int Rank>
+Array<T> max_unpool_backward(const View<T>& dy, const View<std::int64_t>& indices,
+                             DataFormat format) {
+  Array<T> dx = Array<T>::empty(indices.shape());
+  max_unpool_backward_into<T, Rank>(dy, indices, dx, format);
   return dx;
 }
 
 #define LAMINA_INSTANTIATE_RANK(T, Rank)                                                          \
+  template LAMINA_EXPORT void max_unpool_backward_into<T, Rank>(                                  \
+      const View<T>&, const View<std::int64_t>&, const MutView<T>&, DataFormat);                  \
   template LAMINA_EXPORT void max_unpool_into<T, Rank>(const View<T>&, const View<std::int64_t>&, \
                                                        const MutView<T>&, DataFormat);            \
   template LAMINA_EXPORT Array<T> max_unpool<T, Rank>(const View<T>&, const View<std::int64_t>&,  \

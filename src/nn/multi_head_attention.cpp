@@ -1,9 +1,11 @@
 #include "lamina/nn/multi_head_attention.hpp"
 
+#include <array>
 #include <string_view>
 #include <utility>
 
 #include "lamina/nn/linear.hpp"
+#include "nn/output.hpp"
 
 namespace lamina::nn {
 
@@ -32,9 +34,17 @@ Heads check_arguments(const View<T>& query, const View<T>& key, const View<T>& v
   const auto sequence = [&](const View<T>& x, std::string_view name) {
     check(x.defined() && x.rank() == query.rank(), ErrorKind::DimensionMismatch, operation, name,
           " must have as many axes as query; query ", query.shape(), ", ", name, " ", x.shape());
+    for (int axis = 0; axis + 2 < query.rank(); ++axis) {
+      check(x.shape()[axis] == query.shape()[axis], ErrorKind::DimensionMismatch, operation,
+            "axis ", axis, " of ", name, " differs from that of query; query ", query.shape(), ", ",
+            name, " ", x.shape());
+    }
   };
   sequence(key, "key");
   sequence(value, "value");
+  check(key.extent(-2) == value.extent(-2), ErrorKind::DimensionMismatch, operation, "there are ",
+        key.extent(-2), " keys and ", value.extent(-2), " values; key ", key.shape(), ", value ",
+        value.shape());
   const auto features = [&](const View<T>& x, std::string_view x_name, const View<T>& weight,
                             std::string_view name) {
     check(weight.shape()[1] == x.extent(-1), ErrorKind::DimensionMismatch, operation, x_name,
@@ -115,6 +125,24 @@ Array<T> join(const Array<T>& x) {
   return std::move(turned).reshape(shape);
 }
 
+/// Error unless `out` has that shape and lies apart from all that a call reads.
+template <class T>
+void check_target(const MutView<T>& out, std::string_view name, const Shape& shape,
+                  std::string_view operation, const std::array<const View<T>*, 3>& inputs,
+                  const MultiHeadAttentionWeights<T>& w, const AttentionOptions<T>& options) {
+  detail::check_output(out, name, shape, operation, *inputs[0], *inputs[1], *inputs[2], w.w_q,
+                       w.w_k, w.w_v, w.w_o, w.b_q, w.b_k, w.b_v, w.b_o, options.mask, options.bias,
+                       options.key_lengths);
+}
+
+/// A gradient and what it is that of: their shapes are the same.
+template <class T>
+struct Target {
+  std::string_view name;
+  const MutView<T>* out;
+  const View<T>* of;
+};
+
 }  // namespace
 
 template <class T>
@@ -129,6 +157,20 @@ Array<T> multi_head_attention(const View<T>& query, ViewArg<T> key, ViewArg<T> v
 }
 
 template <class T>
+void multi_head_attention_into(const View<T>& query, ViewArg<T> key, ViewArg<T> value,
+                               const MultiHeadAttentionWeights<std::type_identity_t<T>>& weights,
+                               Index heads, MutArg<T> out,
+                               const AttentionOptions<std::type_identity_t<T>>& options) {
+  constexpr std::string_view kName = "multi_head_attention";
+  const Heads layout = check_arguments<T>(query, key, value, weights, heads, kName);
+  IndexList shape = query.shape();
+  shape[shape.rank() - 1] = weights.w_o.shape()[0];
+  check_target<T>(out, "out", Shape(shape), kName, {&query, &key, &value}, weights, options);
+  const Projected<T> projected(query, key, value, weights);
+  linear_into<T>(attend<T>(projected, layout, options), weights.w_o, weights.b_o, out);
+}
+
+template <class T>
 Index multi_head_attention_key_heads(
     const View<T>& query, ViewArg<T> key, ViewArg<T> value,
     const MultiHeadAttentionWeights<std::type_identity_t<T>>& weights, Index heads) {
@@ -136,9 +178,10 @@ Index multi_head_attention_key_heads(
 }
 
 template <class T>
-MultiHeadAttentionGradients<T> multi_head_attention_backward(
+void multi_head_attention_backward_into(
     const View<T>& dy, ViewArg<T> query, ViewArg<T> key, ViewArg<T> value,
     const MultiHeadAttentionWeights<std::type_identity_t<T>>& weights, Index heads,
+    const MultiHeadAttentionGradientViews<std::type_identity_t<T>>& gradients,
     const AttentionOptions<std::type_identity_t<T>>& options) {
   constexpr std::string_view kName = "multi_head_attention_backward";
   const Heads layout = check_arguments<T>(query, key, value, weights, heads, kName);
@@ -146,6 +189,34 @@ MultiHeadAttentionGradients<T> multi_head_attention_backward(
   expected[expected.rank() - 1] = weights.w_o.shape()[0];
   check(dy.defined() && dy.shape() == Shape(expected), ErrorKind::DimensionMismatch, kName,
         "dy has shape ", dy.shape(), ", expected ", Shape(expected));
+  const MultiHeadAttentionGradientViews<T>& g = gradients;
+  const std::array<Target<T>, 11> targets{{{"dquery", &g.dquery, &query},
+                                           {"dkey", &g.dkey, &key},
+                                           {"dvalue", &g.dvalue, &value},
+                                           {"dw_q", &g.dw_q, &weights.w_q},
+                                           {"dw_k", &g.dw_k, &weights.w_k},
+                                           {"dw_v", &g.dw_v, &weights.w_v},
+                                           {"dw_o", &g.dw_o, &weights.w_o},
+                                           {"db_q", &g.db_q, &weights.b_q},
+                                           {"db_k", &g.db_k, &weights.b_k},
+                                           {"db_v", &g.db_v, &weights.b_v},
+                                           {"db_o", &g.db_o, &weights.b_o}}};
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    const Target<T>& target = targets[i];
+    if (!target.out->defined()) {
+      continue;
+    }
+    check(target.of->defined(), ErrorKind::InvalidOperation, kName, target.name,
+          " is the gradient of a bias that is absent");
+    check_target<T>(*target.out, target.name, target.of->shape(), kName, {&query, &key, &value},
+                    weights, options);
+    check(overlap<T, T>(*target.out, dy) == Overlap::None, ErrorKind::InvalidOperation, kName,
+          target.name, " overlaps dy");
+    for (std::size_t j = 0; j < i; ++j) {
+      detail::check_outputs_apart<T, T>(*target.out, target.name, *targets[j].out, targets[j].name,
+                                        kName);
+    }
+  }
   const Projected<T> p(query, key, value, weights);
   // The forward pass draws the dropout's words from a copy.
   AttentionOptions<T> forward_options = options;
@@ -163,27 +234,64 @@ MultiHeadAttentionGradients<T> multi_head_attention_backward(
   const Array<T> dq = join(d.dq);
   const Array<T> dk = join(d.dk);
   const Array<T> dv = join(d.dv);
-  const auto bias = [](const View<T>& given, const Array<T>& gradient) {
-    return given.defined() ? linear_backward_bias<T>(gradient) : Array<T>();
+  const auto input = [](const MutView<T>& out, const View<T>& gradient, const View<T>& weight) {
+    if (out.defined()) {
+      linear_backward_input_into<T>(gradient, weight, out);
+    }
   };
-  MultiHeadAttentionGradients<T> result;
-  result.dquery = linear_backward_input<T>(dq, weights.w_q);
-  result.dkey = linear_backward_input<T>(dk, weights.w_k);
-  result.dvalue = linear_backward_input<T>(dv, weights.w_v);
-  result.dw_q = linear_backward_weight<T>(dq, query);
-  result.dw_k = linear_backward_weight<T>(dk, key);
-  result.dw_v = linear_backward_weight<T>(dv, value);
-  result.dw_o = linear_backward_weight<T>(dy, joined);
-  result.db_q = bias(weights.b_q, dq);
-  result.db_k = bias(weights.b_k, dk);
-  result.db_v = bias(weights.b_v, dv);
-  if (weights.b_o.defined()) {
-    result.db_o = linear_backward_bias<T>(dy);
-  }
-  return result;
+  const auto weight = [](const MutView<T>& out, const View<T>& gradient, const View<T>& x) {
+    if (out.defined()) {
+      linear_backward_weight_into<T>(gradient, x, out);
+    }
+  };
+  const auto bias = [](const MutView<T>& out, const View<T>& gradient) {
+    if (out.defined()) {
+      linear_backward_bias_into<T>(gradient, out);
+    }
+  };
+  input(g.dquery, dq, weights.w_q);
+  input(g.dkey, dk, weights.w_k);
+  input(g.dvalue, dv, weights.w_v);
+  weight(g.dw_q, dq, query);
+  weight(g.dw_k, dk, key);
+  weight(g.dw_v, dv, value);
+  weight(g.dw_o, dy, joined);
+  bias(g.db_q, dq);
+  bias(g.db_k, dk);
+  bias(g.db_v, dv);
+  bias(g.db_o, dy);
+}
+
+template <class T>
+MultiHeadAttentionGradients<T> multi_head_attention_backward(
+    const View<T>& dy, ViewArg<T> query, ViewArg<T> key, ViewArg<T> value,
+    const MultiHeadAttentionWeights<std::type_identity_t<T>>& weights, Index heads,
+    const AttentionOptions<std::type_identity_t<T>>& options) {
+  const auto like = [](const View<T>& x) {
+    return x.defined() ? Array<T>::empty(x.shape()) : Array<T>();
+  };
+  MultiHeadAttentionGradients<T> d{like(query),       like(key),         like(value),
+                                   like(weights.w_q), like(weights.w_k), like(weights.w_v),
+                                   like(weights.w_o), like(weights.b_q), like(weights.b_k),
+                                   like(weights.b_v), like(weights.b_o)};
+  const auto target = [](const View<T>& x, Array<T>& gradient) {
+    return x.defined() ? MutView<T>(gradient) : MutView<T>();
+  };
+  multi_head_attention_backward_into<T>(
+      dy, query, key, value, weights, heads,
+      {d.dquery, d.dkey, d.dvalue, d.dw_q, d.dw_k, d.dw_v, d.dw_o, target(weights.b_q, d.db_q),
+       target(weights.b_k, d.db_k), target(weights.b_v, d.db_v), target(weights.b_o, d.db_o)},
+      options);
+  return d;
 }
 
 #define LAMINA_INSTANTIATE(T)                                                                     \
+  template LAMINA_EXPORT void multi_head_attention_into<T>(                                       \
+      const View<T>&, ViewArg<T>, ViewArg<T>, const MultiHeadAttentionWeights<T>&, Index,         \
+      MutArg<T>, const AttentionOptions<T>&);                                                     \
+  template LAMINA_EXPORT void multi_head_attention_backward_into<T>(                              \
+      const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, const MultiHeadAttentionWeights<T>&,    \
+      Index, const MultiHeadAttentionGradientViews<T>&, const AttentionOptions<T>&);              \
   template LAMINA_EXPORT Array<T> multi_head_attention<T>(const View<T>&, ViewArg<T>, ViewArg<T>, \
                                                           const MultiHeadAttentionWeights<T>&,    \
                                                           Index, const AttentionOptions<T>&);     \

@@ -12,6 +12,7 @@
 #include "lamina/core/parallel.hpp"
 #include "lamina/nn/normalization.hpp"
 #include "nn/layout.hpp"
+#include "nn/output.hpp"
 
 namespace lamina::nn::detail {
 
@@ -116,30 +117,6 @@ class MaybePacked {
  private:
   lamina::detail::Packed<T> packed_;
   bool defined_;
-};
-
-/// Packed memory for a result that may lie otherwise, or be undefined (null).
-template <class T>
-class PackedOut {
- public:
-  explicit PackedOut(const MutView<T>& out) : out_(out) {
-    if (out.defined() && !out.is_contiguous()) {
-      copy_ = Array<T>::empty(out.shape());
-    }
-  }
-  [[nodiscard]] T* data() {
-    return !out_.defined() ? nullptr : out_.is_contiguous() ? out_.data() : copy_.data();
-  }
-  /// Brings the elements to their place.
-  void finish() const {
-    if (out_.defined() && !out_.is_contiguous()) {
-      out_.assign(copy_);
-    }
-  }
-
- private:
-  MutView<T> out_;
-  Array<T> copy_;
 };
 
 /// Pointers of a forward pass, all packed; see kernels::NormArgs.

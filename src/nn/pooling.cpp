@@ -36,14 +36,14 @@ template <class T>
 void run_max_pool_into(const PoolPlan& plan, const View<T>& x, const MutView<T>& out,
                        const MutView<std::int64_t>* indices, std::string_view operation) {
   check_pool_output<T, T>(out, plan.out, x, operation, "out", "x");
-  PackedResult<T> values(out);
+  PackedOut<T> values(out);
   if (indices == nullptr) {
     run_pool(plan, PoolOp::Max, PoolFinish::None, x, values.data(), nullptr);
   } else {
     check_pool_output<std::int64_t, T>(*indices, plan.out, x, operation, "indices", "x");
     check_pool_output<std::int64_t, T>(*indices, plan.out, out, operation, "indices", "out");
     check_span<T>(plan, operation);
-    PackedResult<std::int64_t> places(*indices);
+    PackedOut<std::int64_t> places(*indices);
     run_pool(plan, PoolOp::Max, PoolFinish::None, x, values.data(), places.data());
     places.finish();
   }
@@ -62,13 +62,22 @@ MaxPoolResult<T> run_max_pool(const PoolPlan& plan, const View<T>& x, bool with_
 }
 
 template <class T>
-Array<T> run_max_pool_backward(const PoolPlan& plan, const View<T>& dy, const View<T>& x,
-                               std::string_view operation) {
+void run_max_pool_backward_into(const PoolPlan& plan, const View<T>& dy, const View<T>& x,
+                                const MutView<T>& dx, std::string_view operation) {
   check_pool_shape(dy, plan.out, operation, "dy");
+  check_output(dx, "dx", plan.in, operation, dy, x);
   const MaxPoolResult<T> forward = run_max_pool(plan, x, true, operation);
   const lamina::detail::Packed<T> packed(dy);
+  PackedOut<T> values(dx);
+  run_pool_scatter(plan, packed.data(), forward.indices.data(), values.data(), Scatter::Add);
+  values.finish();
+}
+
+template <class T>
+Array<T> run_max_pool_backward(const PoolPlan& plan, const View<T>& dy, const View<T>& x,
+                               std::string_view operation) {
   Array<T> dx = Array<T>::empty(plan.in);
-  run_pool_scatter(plan, packed.data(), forward.indices.data(), dx.data(), Scatter::Add);
+  run_max_pool_backward_into<T>(plan, dy, x, dx, operation);
   return dx;
 }
 
@@ -76,7 +85,7 @@ template <class T>
 void run_avg_pool_into(const PoolPlan& plan, const View<T>& x, const MutView<T>& out,
                        std::string_view operation) {
   check_pool_output<T, T>(out, plan.out, x, operation, "out", "x");
-  PackedResult<T> values(out);
+  PackedOut<T> values(out);
   run_pool(plan, PoolOp::Sum, PoolFinish::Divide, x, values.data(), nullptr);
   values.finish();
 }
@@ -94,7 +103,7 @@ void run_avg_pool_backward_into(const PoolPlan& plan, const View<T>& dy, const M
   check_pool_shape(dy, plan.out, operation, "dy");
   check_pool_output<T, T>(dx, plan.in, dy, operation, "dx", "dy");
   const lamina::detail::Packed<T> packed(dy);
-  PackedResult<T> values(dx);
+  PackedOut<T> values(dx);
   run_pool_spread(plan, packed.data(), values.data());
   values.finish();
 }
@@ -117,6 +126,16 @@ MaxPoolResult<T> max_pool(const View<T>& x, const PerAxis<Rank>& kernel, bool wi
   check_defined(x, operation, "x");
   return run_max_pool(plan_of<Rank>(x.shape(), kernel, options, {}, operation), x, with_indices,
                       operation);
+}
+
+template <class T, int Rank>
+void max_pool_backward_into(const View<T>& dy, const View<T>& x, const PerAxis<Rank>& kernel,
+                            const MutView<T>& dx, const PoolOptions<Rank>& options) {
+  const std::string operation = pool_name("max_pool", Rank, "_backward");
+  check_defined(dy, operation, "dy");
+  check_defined(x, operation, "x");
+  run_max_pool_backward_into(plan_of<Rank>(x.shape(), kernel, options, {}, operation), dy, x, dx,
+                             operation);
 }
 
 template <class T, int Rank>
@@ -153,7 +172,7 @@ void max_pool_backward_into(const View<T>& dy, const View<std::int64_t>& indices
   check_pool_output<T, T>(dx, plan.in, dy, operation, "dx", "dy");
   check_pool_output<T, std::int64_t>(dx, plan.in, indices, operation, "dx", "indices");
   const lamina::detail::Packed<std::int64_t> places(indices);
-  PackedResult<T> values(dx);
+  PackedOut<T> values(dx);
   run_scatter(plan, dy, indices, places.data(), values.data(), operation);
   values.finish();
 }
@@ -211,6 +230,9 @@ Array<T> avg_pool_backward(const View<T>& dy, const Shape& x_shape, const PerAxi
 }
 
 #define LAMINA_INSTANTIATE_RANK(T, Rank)                                                          \
+  template LAMINA_EXPORT void max_pool_backward_into<T, Rank>(                                    \
+      const View<T>&, const View<T>&, const PerAxis<Rank>&, const MutView<T>&,                    \
+      const PoolOptions<Rank>&);                                                                  \
   template LAMINA_EXPORT void max_pool_into<T, Rank>(                                             \
       const View<T>&, const PerAxis<Rank>&, const MutView<T>&, const MutView<std::int64_t>*,      \
       const PoolOptions<Rank>&);                                                                  \
@@ -234,6 +256,8 @@ Array<T> avg_pool_backward(const View<T>& dy, const Shape& x_shape, const PerAxi
   template void run_max_pool_into(const PoolPlan&, const View<T>&, const MutView<T>&,              \
                                   const MutView<std::int64_t>*, std::string_view);                 \
   template MaxPoolResult<T> run_max_pool(const PoolPlan&, const View<T>&, bool, std::string_view); \
+  template void run_max_pool_backward_into(const PoolPlan&, const View<T>&, const View<T>&,        \
+                                           const MutView<T>&, std::string_view);                   \
   template Array<T> run_max_pool_backward(const PoolPlan&, const View<T>&, const View<T>&,         \
                                           std::string_view);                                       \
   template void run_avg_pool_into(const PoolPlan&, const View<T>&, const MutView<T>&,              \

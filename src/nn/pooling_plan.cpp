@@ -126,8 +126,10 @@ PoolPlan plan_windows(const Shape& x, int rank, const Index* kernel, const Index
     axis.out = room / axis.stride + 1;
     if ((axis.out - 1) * axis.stride >= axis.in + amount.before) --axis.out;
     plan.out[plan.spatial_axis(i)] = axis.out;
-    fill_spans(axis, divisor);
   }
+  check_result_size(operation, plan.out);
+  for (int i = 0; i < rank; ++i)
+    fill_spans(plan.axis[static_cast<std::size_t>(3 - rank + i)], divisor);
   if (divisor.fixed > 0) {
     for (kernels::PoolSpan& span : plan.axis[2].spans) span.divisor = divisor.fixed;
   }
@@ -139,10 +141,16 @@ PoolPlan plan_adaptive(const Shape& x, int rank, const Index* out, DataFormat fo
   PoolPlan plan = plan_form(x, rank, format, operation);
   for (int i = 0; i < rank; ++i) {
     PoolAxisPlan& axis = plan.axis[static_cast<std::size_t>(3 - rank + i)];
-    check(out[i] >= 1, ErrorKind::InvalidOperation, operation,
-          "output extents must be at least 1, got ", out[i]);
+    check(out[i] >= 1 && out[i] <= kLargestWindow, ErrorKind::InvalidOperation, operation,
+          "output extents must be at least 1 and at most ", kLargestWindow, ", got ", out[i]);
     axis.out = out[i];
+    check(axis.in <= (Index{1} << 61) / axis.out, ErrorKind::InvalidOperation, operation,
+          "extents ", axis.in, " and ", axis.out, " are too large together");
     plan.out[plan.spatial_axis(i)] = axis.out;
+  }
+  check_result_size(operation, plan.out);
+  for (int i = 0; i < rank; ++i) {
+    PoolAxisPlan& axis = plan.axis[static_cast<std::size_t>(3 - rank + i)];
     if (axis.in % axis.out == 0) {
       axis.kernel = axis.in / axis.out;
       axis.stride = axis.kernel;

@@ -8,6 +8,7 @@
 #include "kernels/pooling.hpp"
 #include "lamina/core/array.hpp"
 #include "lamina/nn/pooling.hpp"
+#include "nn/output.hpp"
 
 // What pooling of every kind amounts to: the windows on each axis, and how x, a single map, a
 // sample or a batch, maps to (images, channels, depth, height, width). Axes that are not there have
@@ -111,6 +112,9 @@ template <class T>
 [[nodiscard]] MaxPoolResult<T> run_max_pool(const PoolPlan& plan, const View<T>& x,
                                             bool with_indices, std::string_view operation);
 template <class T>
+void run_max_pool_backward_into(const PoolPlan& plan, const View<T>& dy, const View<T>& x,
+                                const MutView<T>& dx, std::string_view operation);
+template <class T>
 [[nodiscard]] Array<T> run_max_pool_backward(const PoolPlan& plan, const View<T>& dy,
                                              const View<T>& x, std::string_view operation);
 template <class T>
@@ -140,22 +144,5 @@ template <class T, class U>
 void check_pool_output(const View<T>& out, const Shape& shape, const View<U>& x,
                        std::string_view operation, std::string_view out_name,
                        std::string_view x_name);
-
-/// An output's memory without gaps: its own, or a copy that is written back by finish().
-template <class T>
-class PackedResult {
- public:
-  explicit PackedResult(const MutView<T>& out) : out_(out) {
-    if (!out.is_contiguous()) copy_ = Array<T>::empty(out.shape());
-  }
-  [[nodiscard]] T* data() { return out_.is_contiguous() ? out_.data() : copy_.data(); }
-  void finish() {
-    if (!out_.is_contiguous()) out_.assign(copy_);
-  }
-
- private:
-  MutView<T> out_;
-  Array<T> copy_;
-};
 
 }  // namespace lamina::nn::detail

@@ -7,6 +7,7 @@
 
 #include "kernels/arithmetic.hpp"
 #include "nn/layout.hpp"
+#include "nn/output.hpp"
 
 namespace lamina::nn {
 
@@ -28,12 +29,19 @@ double reduced(long double angle) {
 }  // namespace
 
 template <class T>
-Array<T> positional_encoding(Index seq_len, Index d_model,
-                             const PositionalEncodingOptions& options) {
-  check(seq_len >= 0 && d_model >= 0, ErrorKind::InvalidOperation, "positional_encoding",
-        "seq_len and d_model must not be negative, got ", seq_len, " and ", d_model);
-  check_options(options, "positional_encoding");
-  Array<T> out = Array<T>::empty({seq_len, d_model});
+void positional_encoding_into(MutView<T> out, const PositionalEncodingOptions& options) {
+  constexpr std::string_view kName = "positional_encoding";
+  detail::check_defined<T>(out, kName, "out");
+  check(out.rank() == 2, ErrorKind::DimensionMismatch, kName,
+        "out must have shape (seq_len, d_model), got ", out.shape());
+  check_options(options, kName);
+  detail::check_writable<T>(out, kName, "out");
+  if (out.size() == 0) {
+    return;
+  }
+  detail::PackedOut<T> packed(out);
+  const Index seq_len = out.shape()[0];
+  const Index d_model = out.shape()[1];
   const Index waves = (d_model + 1) / 2;
   Buffer<long double> frequency(waves);
   for (Index i = 0; i < waves; ++i) {
@@ -44,8 +52,8 @@ Array<T> positional_encoding(Index seq_len, Index d_model,
   const Index grain = std::max<Index>(1, 1024 / std::max<Index>(1, d_model));
   parallel_for(seq_len, grain, [&](Index begin, Index end) {
     for (Index p = begin; p < end; ++p) {
-      T* row = out.data() + p * d_model;
-      const auto position = static_cast<long double>(options.offset + p);
+      T* row = packed.data() + p * d_model;
+      const auto position = static_cast<long double>(options.offset) + static_cast<long double>(p);
       for (Index i = 0; i < waves; ++i) {
         const double angle = reduced(position * frequency.data()[i]);
         row[2 * i] = static_cast<T>(std::sin(angle));
@@ -55,6 +63,17 @@ Array<T> positional_encoding(Index seq_len, Index d_model,
       }
     }
   });
+  packed.finish();
+}
+
+template <class T>
+Array<T> positional_encoding(Index seq_len, Index d_model,
+                             const PositionalEncodingOptions& options) {
+  check(seq_len >= 0 && d_model >= 0, ErrorKind::InvalidOperation, "positional_encoding",
+        "seq_len and d_model must not be negative, got ", seq_len, " and ", d_model);
+  check_options(options, "positional_encoding");
+  Array<T> out = Array<T>::empty({seq_len, d_model});
+  positional_encoding_into<T>(out, options);
   return out;
 }
 
@@ -87,6 +106,8 @@ Array<T> add_positional_encoding(const View<T>& x, const PositionalEncodingOptio
 }
 
 #define LAMINA_INSTANTIATE(T)                                                                    \
+  template LAMINA_EXPORT void positional_encoding_into<T>(MutView<T>,                            \
+                                                          const PositionalEncodingOptions&);     \
   template LAMINA_EXPORT Array<T> positional_encoding<T>(Index, Index,                           \
                                                          const PositionalEncodingOptions&);      \
   template LAMINA_EXPORT void add_positional_encoding_into<T>(const View<T>&, MutArg<T>,         \

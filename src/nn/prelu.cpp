@@ -5,6 +5,7 @@
 #include "kernels/prelu.hpp"
 #include "lamina/nn/reduction.hpp"
 #include "nn/layout.hpp"
+#include "nn/output.hpp"
 
 namespace lamina::nn {
 
@@ -106,10 +107,12 @@ Array<T> prelu_backward_input(const View<T>& dy, ViewArg<T> x, ViewArg<T> slope)
 }
 
 template <std::floating_point T>
-Array<T> prelu_backward_slope(const View<T>& dy, ViewArg<T> x, ViewArg<T> slope) {
+void prelu_backward_slope_into(const View<T>& dy, ViewArg<T> x, ViewArg<T> slope,
+                               MutArg<T> dslope) {
   constexpr std::string_view kName = "prelu_backward_slope";
   detail::check_same_shape(dy, "dy", x, "x", kName);
   const View<T> along = slope_along(slope, x, kName);
+  detail::check_output(dslope, "dslope", slope.shape(), kName, dy, x, slope);
   Array<T> terms = Array<T>::empty(x.shape());
   detail::map_elements(
       terms.view(),
@@ -127,11 +130,20 @@ Array<T> prelu_backward_slope(const View<T>& dy, ViewArg<T> x, ViewArg<T> slope)
     every = every && !shared;
   }
   // No axes would mean all of them.
-  if (every && x.rank() > 0) return terms.reshape(slope.shape()).copy();
-  return sum(terms, options).reshape(slope.shape());
+  if (!every || x.rank() == 0) terms = sum(terms, options);
+  dslope.assign(terms.reshape(slope.shape()));
+}
+
+template <std::floating_point T>
+Array<T> prelu_backward_slope(const View<T>& dy, ViewArg<T> x, ViewArg<T> slope) {
+  Array<T> dslope = Array<T>::empty(slope.shape());
+  prelu_backward_slope_into<T>(dy, x, slope, dslope);
+  return dslope;
 }
 
 #define LAMINA_INSTANTIATE(T)                                                                      \
+  template LAMINA_EXPORT void prelu_backward_slope_into<T>(const View<T>&, ViewArg<T>, ViewArg<T>, \
+                                                           MutArg<T>);                             \
   template LAMINA_EXPORT void prelu_into<T>(const View<T>&, ViewArg<T>, MutArg<T>);                \
   template LAMINA_EXPORT Array<T> prelu<T>(const View<T>&, ViewArg<T>);                            \
   template LAMINA_EXPORT void prelu_backward_input_into<T>(const View<T>&, ViewArg<T>, ViewArg<T>, \

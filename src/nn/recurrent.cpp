@@ -1,267 +1,13 @@
 #include "lamina/nn/recurrent.hpp"
 
-#include <array>
+#include <string_view>
 #include <utility>
+#include <vector>
 
-#include "core/simd_state.hpp"
-#include "lamina/nn/dropout.hpp"
-#include "nn/layout.hpp"
+#include "nn/output.hpp"
 #include "nn/recurrent_problem.hpp"
 
 namespace lamina::nn {
-
-namespace detail {
-
-namespace {
-
-/// Where outputs of a layer go: y of step t and row n lies at t * step + n * row.
-template <class T>
-struct Outputs {
-  T* data;
-  Index step, row;
-};
-
-/// One direction of one layer.
-template <class T>
-struct ForwardDirection {
-  bool reversed = false;
-  const RecurrentWeights<T>* weights = nullptr;
-  std::array<StepFactor<T>, 4> factors;  ///< for each gate
-  Buffer<T> bias;                        ///< of the sums, then that of w_hn h
-  // Of the steps that are worked on: gates (steps, batch, width), states and cells (steps + 1,
-  // batch, hidden).
-  T* gates = nullptr;
-  T* states = nullptr;
-  T* cells = nullptr;
-};
-
-template <class T>
-class LayerForward {
- public:
-  LayerForward(const RecurrentProblem<T>& problem, Index layer)
-      : problem_(problem), layer_(layer), cut_(cut_steps(problem)) {
-    for (Index direction = 0; direction < problem.directions; ++direction) {
-      ForwardDirection<T>& d = directions_[static_cast<std::size_t>(direction)];
-      d.reversed = problem.reversed(direction);
-      d.weights = &problem.weights_of(layer, direction);
-      for (Index gate = 0; gate < problem.gates; ++gate) {
-        const View<T>& w = d.weights->w_hh;
-        const MatrixRef<T> rows{w.data() + gate * problem.hidden * w.strides()[0], problem.hidden,
-                                problem.hidden, w.strides()[0], w.strides()[1]};
-        d.factors[static_cast<std::size_t>(gate)] = StepFactor<T>(rows.transposed());
-      }
-      join_biases(d);
-    }
-  }
-
-  /// input (steps * batch, features) without gaps; h and c: the final states of all directions.
-  void run(const T* input, const Outputs<T>& y, T* h, T* c,
-           std::vector<typename RecurrentTrace<T>::Direction>* trace) {
-    const Index held = trace != nullptr ? problem_.steps : steps_at_a_time(problem_);
-    std::array<typename RecurrentTrace<T>::Direction, 2> own;
-    for (Index direction = 0; direction < problem_.directions; ++direction) {
-      auto& kept = trace != nullptr ? (*trace)[static_cast<std::size_t>(direction)]
-                                    : own[static_cast<std::size_t>(direction)];
-      kept.gates = Array<T>::empty({held, problem_.batch, problem_.width()});
-      kept.states = Array<T>::empty({held + 1, problem_.batch, problem_.hidden});
-      if (problem_.lstm()) {
-        kept.cells = Array<T>::empty({held + 1, problem_.batch, problem_.hidden});
-      }
-      ForwardDirection<T>& d = directions_[static_cast<std::size_t>(direction)];
-      d.gates = kept.gates.data();
-      d.states = kept.states.data();
-      d.cells = kept.cells.data();
-    }
-    const Index size = problem_.batch * problem_.hidden;
-    Index done = 0;
-    do {
-      const Index count = std::min(held, problem_.steps - done);
-      for (Index direction = 0; direction < problem_.directions; ++direction) {
-        ForwardDirection<T>& d = directions_[static_cast<std::size_t>(direction)];
-        const Index before = done == 0 ? -1 : d.reversed ? 0 : held;
-        const Index first = d.reversed ? count : 0;
-        start(problem_.h0, direction, before, first, d.states);
-        if (problem_.lstm()) {
-          start(problem_.c0, direction, before, first, d.cells);
-        }
-        project(d, input, done, count);
-      }
-      for_each_step(cut_, count, problem_.stages(),
-                    [&](const StepPart& part) { step(part, y, done, count); });
-      done += count;
-      if (done == problem_.steps) {
-        for (Index direction = 0; direction < problem_.directions; ++direction) {
-          const ForwardDirection<T>& d = directions_[static_cast<std::size_t>(direction)];
-          const Index last = d.reversed ? 0 : count;
-          std::copy_n(d.states + last * size, size, h + direction * size);
-          if (problem_.lstm()) {
-            std::copy_n(d.cells + last * size, size, c + direction * size);
-          }
-        }
-      }
-    } while (done < problem_.steps);
-  }
-
- private:
-  /// w_ih x + bias for the next steps.
-  void project(const ForwardDirection<T>& d, const T* input, Index done, Index count) {
-    const TimeRange times = times_of(d.reversed, problem_.steps, done, count);
-    const View<T>& w = d.weights->w_ih;
-    const Index features = problem_.features_of(layer_);
-    const MatrixRef<T> x{input + times.begin * problem_.batch * features, count * problem_.batch,
-                         features, features, 1};
-    const MatrixRef<T> weight{w.data(), w.shape()[0], features, w.strides()[0], w.strides()[1]};
-    GemmOptions<T> options;
-    options.bias = d.bias.data();
-    gemm<T>(x, weight.transposed(), d.gates, problem_.width(), 1, options);
-  }
-
-  /// The state before the first step of those held: of position `before`, or if that is none yet
-  /// the initial one.
-  void start(const View<T>& initial, Index direction, Index before, Index first, T* states) {
-    const Index size = problem_.batch * problem_.hidden;
-    if (before >= 0) {
-      std::copy_n(states + before * size, before == first ? 0 : size, states + first * size);
-    } else if (initial.defined()) {
-      const View<T> mine = initial.select(0, layer_ * problem_.directions + direction);
-      MutView<T>(states + first * size, Shape{problem_.batch, problem_.hidden}).assign(mine);
-    } else {
-      std::fill_n(states + first * size, size, T(0));
-    }
-  }
-
-  void step(const StepPart& part, const Outputs<T>& y, Index done, Index count) {
-    const ForwardDirection<T>& d = directions_[static_cast<std::size_t>(part.direction)];
-    const Index hidden = problem_.hidden;
-    const Index width = problem_.width();
-    const Index local = d.reversed ? count - 1 - part.step : part.step;
-    const Index time = times_of(d.reversed, problem_.steps, done, count).begin + local;
-    const Index before = ((d.reversed ? local + 1 : local) * problem_.batch + part.row) * hidden;
-    const Index behind = ((d.reversed ? local : local + 1) * problem_.batch + part.row) * hidden;
-    T* const gates = d.gates + (local * problem_.batch + part.row) * width;
-
-    kernels::RecurrentStep<T> args;
-    args.rows = part.rows;
-    args.units = part.unit_end - part.unit;
-    args.slot = hidden;
-    args.gates = gates + part.unit;
-    args.gates_stride = width;
-    args.h_before = d.states + before + part.unit;
-    args.h = d.states + behind + part.unit;
-    if (d.cells != nullptr) {
-      args.c_before = d.cells + before + part.unit;
-      args.c = d.cells + behind + part.unit;
-    }
-    args.state_stride = hidden;
-    args.y = y.data + time * y.step + part.row * y.row + part.direction * hidden + part.unit;
-    args.y_stride = y.row;
-    const bool* active = problem_.active_at(time);
-    args.active = active == nullptr ? nullptr : active + part.row;
-
-    const auto multiply = [&](Index gate, const T* a, Index a_stride, Index slot, T beta,
-                              const T* bias) {
-      d.factors[static_cast<std::size_t>(gate)].multiply(a, a_stride, part.rows, part.unit,
-                                                         part.unit_end, gates + slot * hidden,
-                                                         width, beta, bias);
-    };
-    const T* const h = d.states + before;
-    if (part.stage == 1) {
-      multiply(2, gates + 3 * hidden, width, 2, T(1), nullptr);
-      kernels::recurrent_step(problem_.cell, args);
-      return;
-    }
-    const bool plain = !problem_.gru();
-    for (Index gate = 0; gate < (plain ? problem_.gates : 2); ++gate) {
-      multiply(gate, h, hidden, gate, T(1), nullptr);
-    }
-    if (problem_.cell == RecurrentCell::GruResetBefore) {
-      kernels::recurrent_reset(args);
-      return;
-    }
-    if (!plain) {
-      multiply(2, h, hidden, 3, T(0), d.bias.data() + 3 * hidden);
-    }
-    kernels::recurrent_step(problem_.cell, args);
-  }
-
-  void join_biases(ForwardDirection<T>& d) {
-    const Index hidden = problem_.hidden;
-    const Index rows = problem_.gates * hidden;
-    d.bias = Buffer<T>(rows + hidden);
-    std::fill_n(d.bias.data(), rows + hidden, T(0));
-    const bool apart = problem_.cell == RecurrentCell::GruResetAfter;
-    for (Index i = 0; i < rows; ++i) {
-      if (d.weights->b_ih.defined()) {
-        d.bias.data()[i] += d.weights->b_ih(i);
-      }
-      if (d.weights->b_hh.defined()) {
-        d.bias.data()[apart && i >= 2 * hidden ? i + hidden : i] += d.weights->b_hh(i);
-      }
-    }
-  }
-
-  const RecurrentProblem<T>& problem_;
-  Index layer_;
-  StepCut cut_;
-  std::array<ForwardDirection<T>, 2> directions_;
-};
-
-}  // namespace
-
-template <class T>
-void recurrent_forward(const RecurrentProblem<T>& problem, T* y, T* h, T* c,
-                       RecurrentTrace<T>* trace) {
-  simd::detail::ensure_target();
-  const Index outputs = problem.directions * problem.hidden;
-  const Index size = problem.directions * problem.batch * problem.hidden;
-  if (trace != nullptr) {
-    trace->layers =
-        std::vector<typename RecurrentTrace<T>::Layer>(static_cast<std::size_t>(problem.layers));
-  }
-  const TimeMajor<T> x(problem, problem.x);
-  Array<T> below;
-  for (Index layer = 0; layer < problem.layers; ++layer) {
-    const bool last = layer + 1 == problem.layers;
-    Array<T> between;
-    Outputs<T> target{y, problem.batch * outputs, outputs};
-    if (last && problem.batch_first) {
-      target = {y, outputs, problem.steps * outputs};
-    }
-    if (!last || y == nullptr) {
-      between = Array<T>::empty({problem.steps, problem.batch, outputs});
-      target = {between.data(), problem.batch * outputs, outputs};
-    }
-    typename RecurrentTrace<T>::Layer* kept =
-        trace == nullptr ? nullptr : &trace->layers[static_cast<std::size_t>(layer)];
-    if (kept != nullptr) {
-      kept->directions.resize(static_cast<std::size_t>(problem.directions));
-    }
-    LayerForward<T>(problem, layer)
-        .run(layer == 0 ? x.data() : below.data(), target, h + layer * size,
-             c == nullptr ? nullptr : c + layer * size,
-             kept == nullptr ? nullptr : &kept->directions);
-    if (kept != nullptr && layer > 0) {
-      kept->input = std::move(below);
-    }
-    if (last) {
-      break;
-    }
-    if (problem.dropout > 0) {
-      if (trace != nullptr) {
-        trace->layers[static_cast<std::size_t>(layer + 1)].before = *problem.generator;
-      }
-      dropout_into<T>(between, between, problem.dropout, true, *problem.generator);
-    }
-    below = std::move(between);
-  }
-}
-
-template void recurrent_forward<float>(const RecurrentProblem<float>&, float*, float*, float*,
-                                       RecurrentTrace<float>*);
-template void recurrent_forward<double>(const RecurrentProblem<double>&, double*, double*, double*,
-                                        RecurrentTrace<double>*);
-
-}  // namespace detail
 
 namespace {
 
@@ -276,8 +22,93 @@ RecurrentCell gru_kind(bool reset_after) {
   return reset_after ? RecurrentCell::GruResetAfter : RecurrentCell::GruResetBefore;
 }
 
+/// Error unless the results that are defined have the shapes of `wanted` and lie apart from each
+/// other and from all that a call reads.
 template <class T>
-LstmState<T> run_cell(const RecurrentCellArguments<T>& arguments) {
+class ResultCheck {
+ public:
+  ResultCheck(const RecurrentProblem<T>& problem, std::vector<const View<T>*> inputs)
+      : operation_(problem.operation), inputs_(std::move(inputs)) {
+    for (const RecurrentWeights<T>& w : *problem.weights) {
+      inputs_.insert(inputs_.end(), {&w.w_ih, &w.w_hh, &w.b_ih, &w.b_hh, &w.peephole});
+    }
+  }
+
+  void required(const MutView<T>& out, std::string_view name, const Shape& shape) {
+    detail::check_output(out, name, shape, operation_);
+    for (const View<T>* input : inputs_) {
+      check(overlap(out, *input) == Overlap::None, ErrorKind::InvalidOperation, operation_, name,
+            " overlaps an input");
+    }
+    for (const auto& [other, other_name] : seen_) {
+      detail::check_outputs_apart<T, T>(out, name, other, other_name, operation_);
+    }
+    seen_.push_back({out, name});
+  }
+  void optional(const MutView<T>& out, std::string_view name, const Shape& shape) {
+    if (out.defined()) {
+      required(out, name, shape);
+    }
+  }
+  void weights(const RecurrentWeights<T>& given, const RecurrentWeightGradientViews<T>& gradients) {
+    const auto one = [&](const View<T>& w, const MutView<T>& out, std::string_view name) {
+      check(w.defined() || !out.defined(), ErrorKind::InvalidOperation, operation_, name,
+            " is the gradient of a weight that is absent");
+      optional(out, name, w.shape());
+    };
+    one(given.w_ih, gradients.dw_ih, "dw_ih");
+    one(given.w_hh, gradients.dw_hh, "dw_hh");
+    one(given.b_ih, gradients.db_ih, "db_ih");
+    one(given.b_hh, gradients.db_hh, "db_hh");
+    one(given.peephole, gradients.dpeephole, "dpeephole");
+  }
+
+ private:
+  std::string_view operation_;
+  std::vector<const View<T>*> inputs_;
+  std::vector<std::pair<MutView<T>, std::string_view>> seen_;
+};
+
+template <class T>
+Array<T> like(const View<T>& x) {
+  return x.defined() ? Array<T>::empty(x.shape()) : Array<T>();
+}
+template <class T>
+MutView<T> target_of(const View<T>& x, Array<T>& gradient) {
+  return x.defined() ? MutView<T>(gradient) : MutView<T>();
+}
+template <class T>
+RecurrentWeightGradients<T> gradients_like(const RecurrentWeights<T>& w) {
+  return {like(w.w_ih), like(w.w_hh), like(w.b_ih), like(w.b_hh), like(w.peephole)};
+}
+template <class T>
+RecurrentWeightGradientViews<T> views_of(const RecurrentWeights<T>& w,
+                                         RecurrentWeightGradients<T>& d) {
+  return {target_of(w.w_ih, d.dw_ih), target_of(w.w_hh, d.dw_hh), target_of(w.b_ih, d.db_ih),
+          target_of(w.b_hh, d.db_hh), target_of(w.peephole, d.dpeephole)};
+}
+
+// ---------------------------------------------------------------- one step
+
+template <class T>
+void cell_into(const RecurrentCellArguments<T>& arguments,
+               const std::vector<const View<T>*>& inputs, const MutView<T>& h_next,
+               const MutView<T>& c_next) {
+  const RecurrentProblem<T>& problem = arguments.problem;
+  ResultCheck<T> results(problem, inputs);
+  results.required(h_next, problem.lstm() ? "h_next" : "out", arguments.state_shape);
+  if (problem.lstm()) {
+    results.required(c_next, "c_next", arguments.state_shape);
+  }
+  detail::PackedOut<T> h(h_next);
+  detail::PackedOut<T> c(c_next);
+  detail::recurrent_forward<T>(problem, nullptr, h.data(), c.data(), nullptr);
+  h.finish();
+  c.finish();
+}
+
+template <class T>
+LstmState<T> cell(const RecurrentCellArguments<T>& arguments) {
   const bool lstm = arguments.problem.lstm();
   LstmState<T> result{Array<T>::empty(arguments.state_shape),
                       lstm ? Array<T>::empty(arguments.state_shape) : Array<T>()};
@@ -286,8 +117,87 @@ LstmState<T> run_cell(const RecurrentCellArguments<T>& arguments) {
   return result;
 }
 
+/// dh and dc as the caller gave them; inputs: what else the call reads.
 template <class T>
-LstmResult<T> run_sequence(const RecurrentProblem<T>& problem, RecurrentTrace<T>* trace) {
+void cell_backward_into(const RecurrentCellArguments<T>& arguments, const View<T>& x,
+                        const View<T>& dh, const View<T>& dc, std::vector<const View<T>*> inputs,
+                        const RecurrentCellGradientViews<T>& gradients) {
+  const RecurrentProblem<T>& problem = arguments.problem;
+  const auto gradient = [&](const View<T>& given, std::string_view name) {
+    check(!given.defined() || given.shape() == arguments.state_shape, ErrorKind::DimensionMismatch,
+          problem.operation, name, " has shape ", given.shape(), ", expected ",
+          arguments.state_shape);
+  };
+  gradient(dh, "dh_next");
+  gradient(dc, "dc_next");
+  check(dh.defined() || dc.defined(), ErrorKind::InvalidOperation, problem.operation,
+        "no gradient is given");
+  inputs.insert(inputs.end(), {&x, &dh, &dc});
+  ResultCheck<T> results(problem, std::move(inputs));
+  results.optional(gradients.dx, "dx", x.shape());
+  results.optional(gradients.dh, "dh", arguments.state_shape);
+  check(problem.lstm() || !gradients.dc.defined(), ErrorKind::InvalidOperation, problem.operation,
+        "dc is for an LSTM only");
+  results.optional(gradients.dc, "dc", arguments.state_shape);
+  results.weights((*problem.weights)[0], gradients.weights);
+  const lamina::detail::Packed<T> packed_h(dh);
+  const lamina::detail::Packed<T> packed_c(dc);
+  const Shape state{1, problem.batch, problem.hidden};
+  detail::PackedOut<T> dx(gradients.dx);
+  detail::PackedOut<T> dh_before(gradients.dh);
+  detail::PackedOut<T> dc_before(gradients.dc);
+  const auto shaped = [](const MutView<T>& given, T* data, const Shape& shape) {
+    return given.defined() ? MutView<T>(data, shape) : MutView<T>();
+  };
+  detail::recurrent_backward<T>(
+      problem, View<T>(), dh.defined() ? View<T>(packed_h.data(), state) : View<T>(),
+      dc.defined() ? View<T>(packed_c.data(), state) : View<T>(), nullptr,
+      {shaped(gradients.dx, dx.data(), {1, problem.batch, problem.features}),
+       shaped(gradients.dh, dh_before.data(), state),
+       shaped(gradients.dc, dc_before.data(), state),
+       {gradients.weights}});
+  dx.finish();
+  dh_before.finish();
+  dc_before.finish();
+}
+
+template <class T>
+RecurrentCellGradients<T> cell_backward(const RecurrentCellArguments<T>& arguments,
+                                        const View<T>& x, const View<T>& dh, const View<T>& dc) {
+  const RecurrentWeights<T>& weights = (*arguments.problem.weights)[0];
+  const bool lstm = arguments.problem.lstm();
+  RecurrentCellGradients<T> d{Array<T>::empty(x.shape()), Array<T>::empty(arguments.state_shape),
+                              lstm ? Array<T>::empty(arguments.state_shape) : Array<T>(),
+                              gradients_like(weights)};
+  cell_backward_into<T>(
+      arguments, x, dh, dc, {},
+      {d.dx, d.dh, lstm ? MutView<T>(d.dc) : MutView<T>(), views_of(weights, d.weights)});
+  return d;
+}
+
+// ---------------------------------------------------------------- sequences
+
+template <class T>
+void sequence_into(const RecurrentProblem<T>& problem, const std::vector<const View<T>*>& inputs,
+                   const MutView<T>& y, const MutView<T>& h, const MutView<T>& c,
+                   RecurrentTrace<T>* trace) {
+  ResultCheck<T> results(problem, inputs);
+  results.required(y, "y", problem.sequence_shape(problem.directions * problem.hidden));
+  results.required(h, "h", problem.state_shape());
+  if (problem.lstm()) {
+    results.required(c, "c", problem.state_shape());
+  }
+  detail::PackedOut<T> packed_y(y);
+  detail::PackedOut<T> packed_h(h);
+  detail::PackedOut<T> packed_c(c);
+  detail::recurrent_forward<T>(problem, packed_y.data(), packed_h.data(), packed_c.data(), trace);
+  packed_y.finish();
+  packed_h.finish();
+  packed_c.finish();
+}
+
+template <class T>
+LstmResult<T> sequence(const RecurrentProblem<T>& problem, RecurrentTrace<T>* trace) {
   LstmResult<T> result;
   result.y = Array<T>::empty(problem.sequence_shape(problem.directions * problem.hidden));
   result.h = Array<T>::empty(problem.state_shape());
@@ -299,40 +209,12 @@ LstmResult<T> run_sequence(const RecurrentProblem<T>& problem, RecurrentTrace<T>
   return result;
 }
 
+/// Checks the gradients of a sequence and runs the backward pass. inputs: what else it reads.
 template <class T>
-RecurrentCellGradients<T> cell_backward(const RecurrentCellArguments<T>& arguments,
-                                        const View<T>& x, const View<T>& dh, const View<T>& dc) {
-  const RecurrentProblem<T>& problem = arguments.problem;
-  const Shape state{1, problem.batch, problem.hidden};
-  const auto gradient = [&](const View<T>& given, std::string_view name) {
-    check(!given.defined() || given.shape() == arguments.state_shape, ErrorKind::DimensionMismatch,
-          problem.operation, name, " has shape ", given.shape(), ", expected ",
-          arguments.state_shape);
-  };
-  gradient(dh, "dh_next");
-  gradient(dc, "dc_next");
-  check(dh.defined() || dc.defined(), ErrorKind::InvalidOperation, problem.operation,
-        "no gradient is given");
-  const lamina::detail::Packed<T> packed_h(dh);
-  const lamina::detail::Packed<T> packed_c(dc);
-  RecurrentGradients<T> d = detail::recurrent_backward<T>(
-      problem, View<T>(), dh.defined() ? View<T>(packed_h.data(), state) : View<T>(),
-      dc.defined() ? View<T>(packed_c.data(), state) : View<T>(), nullptr);
-  RecurrentCellGradients<T> result;
-  result.dx = std::move(d.dx).reshape(x.shape());
-  result.dh = std::move(d.dh0).reshape(arguments.state_shape);
-  if (problem.lstm()) {
-    result.dc = std::move(d.dc0).reshape(arguments.state_shape);
-  }
-  result.weights = std::move(d.weights[0]);
-  return result;
-}
-
-/// Checks the gradients of a sequence and runs the backward pass.
-template <class T>
-RecurrentGradients<T> sequence_backward(const RecurrentProblem<T>& problem, const View<T>& dy,
-                                        const View<T>& dh, const View<T>& dc,
-                                        const RecurrentTrace<T>* trace) {
+void sequence_backward_into(const RecurrentProblem<T>& problem, const View<T>& dy,
+                            const View<T>& dh, const View<T>& dc, const RecurrentTrace<T>* trace,
+                            std::vector<const View<T>*> inputs,
+                            const RecurrentGradientViews<T>& gradients) {
   const auto want = [&](const View<T>& given, const Shape& shape, std::string_view name) {
     check(!given.defined() || given.shape() == shape, ErrorKind::DimensionMismatch,
           problem.operation, name, " has shape ", given.shape(), ", expected ", shape);
@@ -342,6 +224,19 @@ RecurrentGradients<T> sequence_backward(const RecurrentProblem<T>& problem, cons
   want(dc, problem.state_shape(), "dc");
   check(dy.defined() || dh.defined() || dc.defined(), ErrorKind::InvalidOperation,
         problem.operation, "no gradient is given");
+  inputs.insert(inputs.end(), {&dy, &dh, &dc, &problem.x, &problem.h0, &problem.c0});
+  ResultCheck<T> results(problem, std::move(inputs));
+  results.optional(gradients.dx, "dx", problem.sequence_shape(problem.features));
+  results.optional(gradients.dh0, "dh0", problem.state_shape());
+  check(problem.lstm() || !gradients.dc0.defined(), ErrorKind::InvalidOperation, problem.operation,
+        "dc0 is for an LSTM only");
+  results.optional(gradients.dc0, "dc0", problem.state_shape());
+  check(gradients.weights.empty() || gradients.weights.size() == problem.weights->size(),
+        ErrorKind::DimensionMismatch, problem.operation, "there are ", problem.weights->size(),
+        " weights and gradients of ", gradients.weights.size());
+  for (std::size_t i = 0; i < gradients.weights.size(); ++i) {
+    results.weights((*problem.weights)[i], gradients.weights[i]);
+  }
   const auto state = [&](const View<T>& given) {
     return given.defined() && problem.single ? given.expand_dims(1) : given;
   };
@@ -349,35 +244,87 @@ RecurrentGradients<T> sequence_backward(const RecurrentProblem<T>& problem, cons
   if (dy.defined()) {
     outputs = problem.single ? dy.expand_dims(1) : problem.batch_first ? dy.swap_axes(0, 1) : dy;
   }
-  return detail::recurrent_backward<T>(problem, outputs, state(dh), state(dc), trace);
+  detail::recurrent_backward<T>(problem, outputs, state(dh), state(dc), trace, gradients);
+}
+
+template <class T>
+RecurrentGradients<T> sequence_backward(const RecurrentProblem<T>& problem, const View<T>& dy,
+                                        const View<T>& dh, const View<T>& dc,
+                                        const RecurrentTrace<T>* trace) {
+  RecurrentGradients<T> d;
+  d.dx = Array<T>::empty(problem.sequence_shape(problem.features));
+  d.dh0 = Array<T>::empty(problem.state_shape());
+  RecurrentGradientViews<T> views{d.dx, d.dh0, {}, {}};
+  if (problem.lstm()) {
+    d.dc0 = Array<T>::empty(problem.state_shape());
+    views.dc0 = d.dc0;
+  }
+  for (const RecurrentWeights<T>& w : *problem.weights) {
+    d.weights.push_back(gradients_like(w));
+    views.weights.push_back(views_of(w, d.weights.back()));
+  }
+  sequence_backward_into<T>(problem, dy, dh, dc, trace, {}, views);
+  return d;
 }
 
 }  // namespace
 
 template <class T>
+void rnn_cell_into(const View<T>& x, ViewArg<T> h,
+                   const RecurrentWeights<std::type_identity_t<T>>& weights, MutArg<T> out,
+                   const RecurrentCellOptions& options) {
+  cell_into<T>(
+      RecurrentCellArguments<T>(rnn_kind(options.activation), x, h, {}, weights, "rnn_cell"),
+      {&x, &h}, out, {});
+}
+template <class T>
 Array<T> rnn_cell(const View<T>& x, ViewArg<T> h,
                   const RecurrentWeights<std::type_identity_t<T>>& weights,
                   const RecurrentCellOptions& options) {
-  return run_cell(
+  return cell(
              RecurrentCellArguments<T>(rnn_kind(options.activation), x, h, {}, weights, "rnn_cell"))
       .h;
 }
 
 template <class T>
+void lstm_cell_into(const View<T>& x, ViewArg<T> h, ViewArg<T> c,
+                    const RecurrentWeights<std::type_identity_t<T>>& weights, MutArg<T> h_next,
+                    MutArg<T> c_next) {
+  cell_into<T>(RecurrentCellArguments<T>(RecurrentCell::Lstm, x, h, c, weights, "lstm_cell"),
+               {&x, &h, &c}, h_next, c_next);
+}
+template <class T>
 LstmState<T> lstm_cell(const View<T>& x, ViewArg<T> h, ViewArg<T> c,
                        const RecurrentWeights<std::type_identity_t<T>>& weights) {
-  return run_cell(RecurrentCellArguments<T>(RecurrentCell::Lstm, x, h, c, weights, "lstm_cell"));
+  return cell(RecurrentCellArguments<T>(RecurrentCell::Lstm, x, h, c, weights, "lstm_cell"));
 }
 
+template <class T>
+void gru_cell_into(const View<T>& x, ViewArg<T> h,
+                   const RecurrentWeights<std::type_identity_t<T>>& weights, MutArg<T> out,
+                   const RecurrentCellOptions& options) {
+  cell_into<T>(
+      RecurrentCellArguments<T>(gru_kind(options.reset_after), x, h, {}, weights, "gru_cell"),
+      {&x, &h}, out, {});
+}
 template <class T>
 Array<T> gru_cell(const View<T>& x, ViewArg<T> h,
                   const RecurrentWeights<std::type_identity_t<T>>& weights,
                   const RecurrentCellOptions& options) {
-  return run_cell(RecurrentCellArguments<T>(gru_kind(options.reset_after), x, h, {}, weights,
-                                            "gru_cell"))
+  return cell(RecurrentCellArguments<T>(gru_kind(options.reset_after), x, h, {}, weights,
+                                        "gru_cell"))
       .h;
 }
 
+template <class T>
+void rnn_cell_backward_into(const View<T>& dh_next, ViewArg<T> x, ViewArg<T> h,
+                            const RecurrentWeights<std::type_identity_t<T>>& weights,
+                            const RecurrentCellGradientViews<std::type_identity_t<T>>& gradients,
+                            const RecurrentCellOptions& options) {
+  cell_backward_into<T>(RecurrentCellArguments<T>(rnn_kind(options.activation), x, h, {}, weights,
+                                                  "rnn_cell_backward"),
+                        x, dh_next, {}, {&h}, gradients);
+}
 template <class T>
 RecurrentCellGradients<T> rnn_cell_backward(
     const View<T>& dh_next, ViewArg<T> x, ViewArg<T> h,
@@ -388,6 +335,14 @@ RecurrentCellGradients<T> rnn_cell_backward(
 }
 
 template <class T>
+void lstm_cell_backward_into(const View<T>& dh_next, ViewArg<T> dc_next, ViewArg<T> x, ViewArg<T> h,
+                             ViewArg<T> c, const RecurrentWeights<std::type_identity_t<T>>& weights,
+                             const RecurrentCellGradientViews<std::type_identity_t<T>>& gradients) {
+  cell_backward_into<T>(
+      RecurrentCellArguments<T>(RecurrentCell::Lstm, x, h, c, weights, "lstm_cell_backward"), x,
+      dh_next, dc_next, {&h, &c}, gradients);
+}
+template <class T>
 RecurrentCellGradients<T> lstm_cell_backward(
     const View<T>& dh_next, ViewArg<T> dc_next, ViewArg<T> x, ViewArg<T> h, ViewArg<T> c,
     const RecurrentWeights<std::type_identity_t<T>>& weights) {
@@ -396,6 +351,15 @@ RecurrentCellGradients<T> lstm_cell_backward(
       dh_next, dc_next);
 }
 
+template <class T>
+void gru_cell_backward_into(const View<T>& dh_next, ViewArg<T> x, ViewArg<T> h,
+                            const RecurrentWeights<std::type_identity_t<T>>& weights,
+                            const RecurrentCellGradientViews<std::type_identity_t<T>>& gradients,
+                            const RecurrentCellOptions& options) {
+  cell_backward_into<T>(RecurrentCellArguments<T>(gru_kind(options.reset_after), x, h, {}, weights,
+                                                  "gru_cell_backward"),
+                        x, dh_next, {}, {&h}, gradients);
+}
 template <class T>
 RecurrentCellGradients<T> gru_cell_backward(
     const View<T>& dh_next, ViewArg<T> x, ViewArg<T> h,
@@ -406,37 +370,34 @@ RecurrentCellGradients<T> gru_cell_backward(
 }
 
 template <class T>
+void rnn_into(const View<T>& x,
+              const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights, MutArg<T> y,
+              MutArg<T> h, ViewArg<T> h0, const RecurrentOptions& options,
+              RecurrentTrace<std::type_identity_t<T>>* trace) {
+  sequence_into<T>(detail::recurrent_problem<T>(rnn_kind(options.activation), x, weights, h0, {},
+                                                options, "rnn"),
+                   {&x, &h0}, y, h, {}, trace);
+}
+template <class T>
 RecurrentResult<T> rnn(const View<T>& x,
                        const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights,
                        ViewArg<T> h0, const RecurrentOptions& options,
                        RecurrentTrace<std::type_identity_t<T>>* trace) {
-  LstmResult<T> result = run_sequence(detail::recurrent_problem<T>(rnn_kind(options.activation), x,
-                                                                   weights, h0, {}, options, "rnn"),
-                                      trace);
+  LstmResult<T> result = sequence(detail::recurrent_problem<T>(rnn_kind(options.activation), x,
+                                                               weights, h0, {}, options, "rnn"),
+                                  trace);
   return {std::move(result.y), std::move(result.h)};
 }
-
 template <class T>
-LstmResult<T> lstm(const View<T>& x,
-                   const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights,
-                   ViewArg<T> h0, ViewArg<T> c0, const RecurrentOptions& options,
-                   RecurrentTrace<std::type_identity_t<T>>* trace) {
-  return run_sequence(
-      detail::recurrent_problem<T>(RecurrentCell::Lstm, x, weights, h0, c0, options, "lstm"),
-      trace);
-}
-
-template <class T>
-RecurrentResult<T> gru(const View<T>& x,
+void rnn_backward_into(const View<T>& dy, ViewArg<T> dh, ViewArg<T> x,
                        const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights,
+                       const RecurrentGradientViews<std::type_identity_t<T>>& gradients,
                        ViewArg<T> h0, const RecurrentOptions& options,
-                       RecurrentTrace<std::type_identity_t<T>>* trace) {
-  LstmResult<T> result = run_sequence(detail::recurrent_problem<T>(gru_kind(options.reset_after), x,
-                                                                   weights, h0, {}, options, "gru"),
-                                      trace);
-  return {std::move(result.y), std::move(result.h)};
+                       const RecurrentTrace<std::type_identity_t<T>>* trace) {
+  sequence_backward_into<T>(detail::recurrent_problem<T>(rnn_kind(options.activation), x, weights,
+                                                         h0, {}, options, "rnn_backward"),
+                            dy, dh, {}, trace, {}, gradients);
 }
-
 template <class T>
 RecurrentGradients<T> rnn_backward(
     const View<T>& dy, ViewArg<T> dh, ViewArg<T> x,
@@ -447,6 +408,34 @@ RecurrentGradients<T> rnn_backward(
                               dy, dh, {}, trace);
 }
 
+template <class T>
+void lstm_into(const View<T>& x,
+               const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights, MutArg<T> y,
+               MutArg<T> h, MutArg<T> c, ViewArg<T> h0, ViewArg<T> c0,
+               const RecurrentOptions& options, RecurrentTrace<std::type_identity_t<T>>* trace) {
+  sequence_into<T>(
+      detail::recurrent_problem<T>(RecurrentCell::Lstm, x, weights, h0, c0, options, "lstm"),
+      {&x, &h0, &c0}, y, h, c, trace);
+}
+template <class T>
+LstmResult<T> lstm(const View<T>& x,
+                   const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights,
+                   ViewArg<T> h0, ViewArg<T> c0, const RecurrentOptions& options,
+                   RecurrentTrace<std::type_identity_t<T>>* trace) {
+  return sequence(
+      detail::recurrent_problem<T>(RecurrentCell::Lstm, x, weights, h0, c0, options, "lstm"),
+      trace);
+}
+template <class T>
+void lstm_backward_into(const View<T>& dy, ViewArg<T> dh, ViewArg<T> dc, ViewArg<T> x,
+                        const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights,
+                        const RecurrentGradientViews<std::type_identity_t<T>>& gradients,
+                        ViewArg<T> h0, ViewArg<T> c0, const RecurrentOptions& options,
+                        const RecurrentTrace<std::type_identity_t<T>>* trace) {
+  sequence_backward_into<T>(detail::recurrent_problem<T>(RecurrentCell::Lstm, x, weights, h0, c0,
+                                                         options, "lstm_backward"),
+                            dy, dh, dc, trace, {}, gradients);
+}
 template <class T>
 RecurrentGradients<T> lstm_backward(
     const View<T>& dy, ViewArg<T> dh, ViewArg<T> dc, ViewArg<T> x,
@@ -459,6 +448,35 @@ RecurrentGradients<T> lstm_backward(
 }
 
 template <class T>
+void gru_into(const View<T>& x,
+              const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights, MutArg<T> y,
+              MutArg<T> h, ViewArg<T> h0, const RecurrentOptions& options,
+              RecurrentTrace<std::type_identity_t<T>>* trace) {
+  sequence_into<T>(detail::recurrent_problem<T>(gru_kind(options.reset_after), x, weights, h0, {},
+                                                options, "gru"),
+                   {&x, &h0}, y, h, {}, trace);
+}
+template <class T>
+RecurrentResult<T> gru(const View<T>& x,
+                       const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights,
+                       ViewArg<T> h0, const RecurrentOptions& options,
+                       RecurrentTrace<std::type_identity_t<T>>* trace) {
+  LstmResult<T> result = sequence(detail::recurrent_problem<T>(gru_kind(options.reset_after), x,
+                                                               weights, h0, {}, options, "gru"),
+                                  trace);
+  return {std::move(result.y), std::move(result.h)};
+}
+template <class T>
+void gru_backward_into(const View<T>& dy, ViewArg<T> dh, ViewArg<T> x,
+                       const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights,
+                       const RecurrentGradientViews<std::type_identity_t<T>>& gradients,
+                       ViewArg<T> h0, const RecurrentOptions& options,
+                       const RecurrentTrace<std::type_identity_t<T>>* trace) {
+  sequence_backward_into<T>(detail::recurrent_problem<T>(gru_kind(options.reset_after), x, weights,
+                                                         h0, {}, options, "gru_backward"),
+                            dy, dh, {}, trace, {}, gradients);
+}
+template <class T>
 RecurrentGradients<T> gru_backward(
     const View<T>& dy, ViewArg<T> dh, ViewArg<T> x,
     const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights, ViewArg<T> h0,
@@ -470,6 +488,44 @@ RecurrentGradients<T> gru_backward(
 }
 
 #define LAMINA_INSTANTIATE(T)                                                                      \
+  template LAMINA_EXPORT void rnn_cell_into<T>(const View<T>&, ViewArg<T>,                         \
+                                               const RecurrentWeights<T>&, MutArg<T>,              \
+                                               const RecurrentCellOptions&);                       \
+  template LAMINA_EXPORT void lstm_cell_into<T>(const View<T>&, ViewArg<T>, ViewArg<T>,            \
+                                                const RecurrentWeights<T>&, MutArg<T>, MutArg<T>); \
+  template LAMINA_EXPORT void gru_cell_into<T>(const View<T>&, ViewArg<T>,                         \
+                                               const RecurrentWeights<T>&, MutArg<T>,              \
+                                               const RecurrentCellOptions&);                       \
+  template LAMINA_EXPORT void rnn_cell_backward_into<T>(                                           \
+      const View<T>&, ViewArg<T>, ViewArg<T>, const RecurrentWeights<T>&,                          \
+      const RecurrentCellGradientViews<T>&, const RecurrentCellOptions&);                          \
+  template LAMINA_EXPORT void lstm_cell_backward_into<T>(                                          \
+      const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, ViewArg<T>, const RecurrentWeights<T>&,  \
+      const RecurrentCellGradientViews<T>&);                                                       \
+  template LAMINA_EXPORT void gru_cell_backward_into<T>(                                           \
+      const View<T>&, ViewArg<T>, ViewArg<T>, const RecurrentWeights<T>&,                          \
+      const RecurrentCellGradientViews<T>&, const RecurrentCellOptions&);                          \
+  template LAMINA_EXPORT void rnn_into<T>(const View<T>&, const std::vector<RecurrentWeights<T>>&, \
+                                          MutArg<T>, MutArg<T>, ViewArg<T>,                        \
+                                          const RecurrentOptions&, RecurrentTrace<T>*);            \
+  template LAMINA_EXPORT void lstm_into<T>(                                                        \
+      const View<T>&, const std::vector<RecurrentWeights<T>>&, MutArg<T>, MutArg<T>, MutArg<T>,    \
+      ViewArg<T>, ViewArg<T>, const RecurrentOptions&, RecurrentTrace<T>*);                        \
+  template LAMINA_EXPORT void gru_into<T>(const View<T>&, const std::vector<RecurrentWeights<T>>&, \
+                                          MutArg<T>, MutArg<T>, ViewArg<T>,                        \
+                                          const RecurrentOptions&, RecurrentTrace<T>*);            \
+  template LAMINA_EXPORT void rnn_backward_into<T>(                                                \
+      const View<T>&, ViewArg<T>, ViewArg<T>, const std::vector<RecurrentWeights<T>>&,             \
+      const RecurrentGradientViews<T>&, ViewArg<T>, const RecurrentOptions&,                       \
+      const RecurrentTrace<T>*);                                                                   \
+  template LAMINA_EXPORT void lstm_backward_into<T>(                                               \
+      const View<T>&, ViewArg<T>, ViewArg<T>, ViewArg<T>, const std::vector<RecurrentWeights<T>>&, \
+      const RecurrentGradientViews<T>&, ViewArg<T>, ViewArg<T>, const RecurrentOptions&,           \
+      const RecurrentTrace<T>*);                                                                   \
+  template LAMINA_EXPORT void gru_backward_into<T>(                                                \
+      const View<T>&, ViewArg<T>, ViewArg<T>, const std::vector<RecurrentWeights<T>>&,             \
+      const RecurrentGradientViews<T>&, ViewArg<T>, const RecurrentOptions&,                       \
+      const RecurrentTrace<T>*);                                                                   \
   template LAMINA_EXPORT Array<T> rnn_cell<T>(                                                     \
       const View<T>&, ViewArg<T>, const RecurrentWeights<T>&, const RecurrentCellOptions&);        \
   template LAMINA_EXPORT LstmState<T> lstm_cell<T>(const View<T>&, ViewArg<T>, ViewArg<T>,         \

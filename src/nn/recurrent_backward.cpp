@@ -3,6 +3,7 @@
 
 #include "core/simd_state.hpp"
 #include "lamina/nn/dropout.hpp"
+#include "nn/output.hpp"
 #include "nn/recurrent_problem.hpp"
 
 namespace lamina::nn::detail {
@@ -18,6 +19,24 @@ struct BackwardDirection {
   std::array<StepFactor<T>, 2> factors;  ///< rows of w_hh that lie together among the gates
   Buffer<T> dgates;                      ///< (steps held, batch, width)
   Buffer<T> dh, dc;                      ///< (batch, hidden)
+  Array<T> peephole;
+};
+
+/// Where the gradients of the weights are added.
+template <class T>
+struct WeightSums {
+  WeightSums(const RecurrentWeights<T>& w, const RecurrentWeightGradientViews<T>& out)
+      : w_ih(out.dw_ih, w.w_ih.shape()),
+        w_hh(out.dw_hh, w.w_hh.shape()),
+        b_ih(out.db_ih, w.b_ih.shape()),
+        b_hh(out.db_hh, w.b_hh.shape()),
+        peephole(out.dpeephole, w.peephole.shape()) {}
+  void finish() const {
+    for (const GradientSum<T>* sum : {&w_ih, &w_hh, &b_ih, &b_hh, &peephole}) {
+      sum->finish();
+    }
+  }
+  GradientSum<T> w_ih, w_hh, b_ih, b_hh, peephole;
 };
 
 template <class T>
@@ -46,22 +65,18 @@ class LayerBackward {
       if (problem.lstm()) {
         d.dc = start(dc, direction);
       }
+      if (d.weights->peephole.defined()) {
+        d.peephole = d.weights->peephole.copy();
+      }
     }
   }
 
   /// input as in the forward pass; dy (steps, batch, directions * hidden) without gaps, or null; dx
   /// (steps * batch, features); dh0 and dc0: those of all directions.
   void run(const T* input, const T* dy, T* dx, T* dh0, T* dc0,
-           RecurrentWeightGradients<T>* weights) {
+           std::vector<WeightSums<T>>& weights) {
     const Index features = problem_.features_of(layer_);
     std::fill_n(dx, problem_.steps * problem_.batch * features, T(0));
-    for (Index direction = 0; direction < problem_.directions; ++direction) {
-      const RecurrentWeights<T>& given = *at(direction).weights;
-      const auto like = [](const View<T>& w) {
-        return w.defined() ? Array<T>::zeros(w.shape()) : Array<T>();
-      };
-      weights[direction] = {like(given.w_ih), like(given.w_hh), like(given.b_ih), like(given.b_hh)};
-    }
     for (Index left = problem_.steps; left > 0;) {
       const Index count = std::min(held_, left);
       left -= count;
@@ -69,7 +84,8 @@ class LayerBackward {
       for_each_step(cut_, count + 1, problem_.stages(),
                     [&](const StepPart& part) { step(part, dy, left, count); });
       for (Index direction = 0; direction < problem_.directions; ++direction) {
-        accumulate(at(direction), input, left, count, dx, weights[direction]);
+        accumulate(at(direction), input, left, count, dx,
+                   weights[static_cast<std::size_t>(direction)]);
       }
     }
     const Index size = problem_.batch * problem_.hidden;
@@ -145,6 +161,7 @@ class LayerBackward {
       args.c_before = d.trace->cells.data() + before + part.unit;
       args.c = d.trace->cells.data() + behind + part.unit;
       args.dc = d.dc.data() + place + part.unit;
+      args.peephole = d.peephole.size() == 0 ? nullptr : d.peephole.data() + part.unit;
     }
     args.state_stride = hidden;
     if (dy != nullptr) {
@@ -167,7 +184,7 @@ class LayerBackward {
 
   /// What the steps held give to the weights and to x.
   void accumulate(const BackwardDirection<T>& d, const T* input, Index done, Index count, T* dx,
-                  RecurrentWeightGradients<T>& gradient) {
+                  WeightSums<T>& gradient) {
     const Index hidden = problem_.hidden;
     const Index width = problem_.width();
     const Index batch = problem_.batch;
@@ -183,33 +200,64 @@ class LayerBackward {
     gemm<T>(dgates(0, problem_.gates), rows_of(w_ih, 0, w_ih.shape()[0]),
             dx + times.begin * batch * features, features, 1, add);
     const MatrixRef<T> x{input + times.begin * batch * features, rows, features, features, 1};
-    gemm<T>(dgates(0, problem_.gates).transposed(), x, gradient.dw_ih.data(), features, 1, add);
+    gemm<T>(dgates(0, problem_.gates).transposed(), x, gradient.w_ih.data(), features, 1, add);
 
     const Index first = d.reversed ? times.begin + 1 : times.begin;
     const MatrixRef<T> states{d.trace->states.data() + first * batch * hidden, rows, hidden, hidden,
                               1};
     const Index together = problem_.gru() ? 2 : problem_.gates;
-    gemm<T>(dgates(0, together).transposed(), states, gradient.dw_hh.data(), hidden, 1, add);
+    gemm<T>(dgates(0, together).transposed(), states, gradient.w_hh.data(), hidden, 1, add);
     // Of the new gate: what it was multiplied with, and whose gradient that is.
     const bool after = problem_.cell == RecurrentCell::GruResetAfter;
     if (problem_.gru()) {
       const MatrixRef<T> reset{d.trace->gates.data() + times.begin * batch * width + 3 * hidden,
                                rows, hidden, width, 1};
       gemm<T>(dgates(after ? 3 : 2, 1).transposed(), after ? states : reset,
-              gradient.dw_hh.data() + 2 * hidden * hidden, hidden, 1, add);
+              gradient.w_hh.data() + 2 * hidden * hidden, hidden, 1, add);
     }
     const T one = T(1);
     const MatrixRef<T> ones{&one, 1, rows, 0, 0};
     if (d.weights->b_ih.defined()) {
-      gemm<T>(ones, dgates(0, problem_.gates), gradient.db_ih.data(), 0, 1, add);
+      gemm<T>(ones, dgates(0, problem_.gates), gradient.b_ih.data(), 0, 1, add);
     }
     if (d.weights->b_hh.defined()) {
-      gemm<T>(ones, dgates(0, together), gradient.db_hh.data(), 0, 1, add);
+      gemm<T>(ones, dgates(0, together), gradient.b_hh.data(), 0, 1, add);
       if (problem_.gru()) {
-        gemm<T>(ones, dgates(after ? 3 : 2, 1), gradient.db_hh.data() + 2 * hidden, 0, 1, add);
+        gemm<T>(ones, dgates(after ? 3 : 2, 1), gradient.b_hh.data() + 2 * hidden, 0, 1, add);
       }
     }
+    if (d.weights->peephole.defined()) {
+      const Index last = d.reversed ? times.begin : times.begin + 1;
+      const T* const cells = d.trace->cells.data();
+      add_peepholes(d, rows, cells + first * batch * hidden, cells + last * batch * hidden,
+                    gradient.peephole.data());
+    }
   }
+
+  /// The input and forget gate look at the cell before, the output gate at the one behind.
+  void add_peepholes(const BackwardDirection<T>& d, Index rows, const T* before, const T* behind,
+                     T* sums) {
+    const Index hidden = problem_.hidden;
+    const Index width = problem_.width();
+    constexpr std::array<Index, 3> kSlots{0, 1, 3};
+    parallel_for(3 * hidden, std::max<Index>(1, kPeepholeWork / std::max<Index>(1, rows)),
+                 [&](Index begin, Index end) {
+                   for (Index i = begin; i < end; ++i) {
+                     const Index slot = kSlots[static_cast<std::size_t>(i / hidden)];
+                     const Index unit = i % hidden;
+                     const T* const cells = slot == 3 ? behind : before;
+                     const T* const dgates = d.dgates.data() + slot * hidden + unit;
+                     double sum = 0;
+                     for (Index row = 0; row < rows; ++row) {
+                       sum += static_cast<double>(dgates[row * width]) *
+                              static_cast<double>(cells[row * hidden + unit]);
+                     }
+                     sums[i] += static_cast<T>(sum);
+                   }
+                 });
+  }
+
+  static constexpr Index kPeepholeWork = 32768;
 
   const RecurrentProblem<T>& problem_;
   Index layer_, held_;
@@ -236,25 +284,21 @@ void check_trace(const RecurrentProblem<T>& problem, const RecurrentTrace<T>& tr
 }  // namespace
 
 template <class T>
-RecurrentGradients<T> recurrent_backward(const RecurrentProblem<T>& problem, const View<T>& dy,
-                                         const View<T>& dh, const View<T>& dc,
-                                         const RecurrentTrace<T>* trace) {
+void recurrent_backward(const RecurrentProblem<T>& problem, const View<T>& dy, const View<T>& dh,
+                        const View<T>& dc, const RecurrentTrace<T>* trace,
+                        const RecurrentGradientViews<T>& gradients) {
   RecurrentTrace<T> own;
-  RecurrentGradients<T> result;
-  result.dh0 = Array<T>::empty(problem.state_shape());
-  if (problem.lstm()) {
-    result.dc0 = Array<T>::empty(problem.state_shape());
-  }
-  if (trace == nullptr) {
-    // The states are recomputed where their gradients will be.
-    recurrent_forward<T>(problem, nullptr, result.dh0.data(),
-                         problem.lstm() ? result.dc0.data() : nullptr, &own);
-    trace = &own;
-  } else {
+  if (trace != nullptr) {
     check_trace(problem, *trace);
   }
+  GradientSum<T> dh0(gradients.dh0, problem.state_shape());
+  GradientSum<T> dc0(gradients.dc0, problem.lstm() ? problem.state_shape() : Shape{0});
+  if (trace == nullptr) {
+    // The states are recomputed where their gradients will be.
+    recurrent_forward<T>(problem, nullptr, dh0.data(), problem.lstm() ? dc0.data() : nullptr, &own);
+    trace = &own;
+  }
   simd::detail::ensure_target();
-  result.weights.resize(problem.weights->size());
   const Index size = problem.directions * problem.batch * problem.hidden;
   const TimeMajor<T> x(problem, problem.x);
   Array<T> from_above;
@@ -264,29 +308,44 @@ RecurrentGradients<T> recurrent_backward(const RecurrentProblem<T>& problem, con
   for (Index layer = problem.layers - 1; layer >= 0; --layer) {
     const auto& kept = trace->layers[static_cast<std::size_t>(layer)];
     const bool has_dy = layer + 1 < problem.layers || dy.defined();
-    Array<T> dx = Array<T>::empty({problem.steps, problem.batch, problem.features_of(layer)});
+    std::vector<WeightSums<T>> sums;
+    for (Index direction = 0; direction < problem.directions; ++direction) {
+      const auto i = static_cast<std::size_t>(layer * problem.directions + direction);
+      sums.emplace_back((*problem.weights)[i], gradients.weights.empty()
+                                                   ? RecurrentWeightGradientViews<T>()
+                                                   : gradients.weights[i]);
+    }
+    Array<T> dx;
+    const bool direct = layer == 0 && !problem.batch_first && gradients.dx.defined() &&
+                        gradients.dx.is_contiguous();
+    if (!direct) {
+      dx = Array<T>::empty({problem.steps, problem.batch, problem.features_of(layer)});
+    }
     LayerBackward<T>(problem, layer, kept, dh, dc)
         .run(layer == 0 ? x.data() : kept.input.data(), has_dy ? from_above.data() : nullptr,
-             dx.data(), result.dh0.data() + layer * size,
-             problem.lstm() ? result.dc0.data() + layer * size : nullptr,
-             result.weights.data() + layer * problem.directions);
+             direct ? gradients.dx.data() : dx.data(), dh0.data() + layer * size,
+             problem.lstm() ? dc0.data() + layer * size : nullptr, sums);
+    for (const WeightSums<T>& sum : sums) {
+      sum.finish();
+    }
     if (layer > 0 && problem.dropout > 0) {
       dx = dropout_backward<T>(dx, problem.dropout, true, kept.before);
     }
+    if (layer == 0 && !direct && gradients.dx.defined()) {
+      gradients.dx.assign(problem.batch_first
+                              ? dx.swap_axes(0, 1)
+                              : dx.reshape(problem.sequence_shape(problem.features)));
+    }
     from_above = std::move(dx);
   }
-  if (problem.batch_first) {
-    result.dx = from_above.swap_axes(0, 1).copy();
-  } else {
-    result.dx = std::move(from_above).reshape(problem.sequence_shape(problem.features));
-  }
-  return result;
+  dh0.finish();
+  dc0.finish();
 }
 
-#define LAMINA_INSTANTIATE(T)                                                                      \
-  template RecurrentGradients<T> recurrent_backward<T>(const RecurrentProblem<T>&, const View<T>&, \
-                                                       const View<T>&, const View<T>&,             \
-                                                       const RecurrentTrace<T>*);
+#define LAMINA_INSTANTIATE(T)                                                                     \
+  template void recurrent_backward<T>(const RecurrentProblem<T>&, const View<T>&, const View<T>&, \
+                                      const View<T>&, const RecurrentTrace<T>*,                   \
+                                      const RecurrentGradientViews<T>&);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)
 #undef LAMINA_INSTANTIATE

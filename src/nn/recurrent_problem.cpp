@@ -42,8 +42,11 @@ CellSizes sizes_of(RecurrentCell cell) {
 }
 
 template <class T>
-void check_weights(const RecurrentWeights<T>& weights, Index gates, Index hidden, Index features,
-                   std::string_view operation, const std::string& place) {
+void check_weights(const RecurrentWeights<T>& weights, const RecurrentProblem<T>& problem,
+                   Index features, const std::string& place) {
+  const std::string_view operation = problem.operation;
+  const Index gates = problem.gates;
+  const Index hidden = problem.hidden;
   const auto want = [&](const View<T>& x, const Shape& shape, std::string_view name) {
     check(x.defined() && x.shape() == shape, ErrorKind::DimensionMismatch, operation, name, place,
           " has shape ", x.shape(), ", expected ", shape);
@@ -55,6 +58,10 @@ void check_weights(const RecurrentWeights<T>& weights, Index gates, Index hidden
   }
   if (weights.b_hh.defined()) {
     want(weights.b_hh, Shape{gates * hidden}, "b_hh");
+  }
+  if (weights.peephole.defined()) {
+    check(problem.lstm(), ErrorKind::InvalidOperation, operation, "only an LSTM has peepholes");
+    want(weights.peephole, Shape{3, hidden}, "peephole");
   }
 }
 
@@ -135,8 +142,8 @@ RecurrentProblem<T> recurrent_problem(RecurrentCell cell, const View<T>& x,
     for (Index direction = 0; direction < problem.directions; ++direction) {
       const std::string place =
           " of layer " + std::to_string(layer) + (direction == 1 ? ", reverse," : "");
-      check_weights(problem.weights_of(layer, direction), problem.gates, problem.hidden,
-                    problem.features_of(layer), operation, place);
+      check_weights(problem.weights_of(layer, direction), problem, problem.features_of(layer),
+                    place);
     }
   }
   const auto state = [&](const View<T>& given, std::string_view name) {
@@ -174,7 +181,7 @@ RecurrentCellArguments<T>::RecurrentCellArguments(RecurrentCell cell, const View
   problem.layers = 1;
   problem.features = x.extent(-1);
   problem.hidden = hidden_of(weights.w_hh, operation, "");
-  check_weights(weights, problem.gates, problem.hidden, problem.features, operation, "");
+  check_weights(weights, problem, problem.features, "");
   IndexList shape = x.shape();
   shape.erase(shape.rank() - 1);
   problem.batch = Shape(shape).size();

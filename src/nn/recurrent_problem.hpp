@@ -188,11 +188,11 @@ struct TimeRange {
 template <class T>
 void recurrent_forward(const RecurrentProblem<T>& problem, T* y, T* h, T* c,
                        RecurrentTrace<T>* trace);
-/// The backward pass. dy (in y's layout), dh and dc or not defined; result.dx as sequence_shape.
+/// The backward pass. dy (in y's layout), dh and dc or not defined; gradients of checked shapes,
+/// dx as sequence_shape.
 template <class T>
-[[nodiscard]] RecurrentGradients<T> recurrent_backward(const RecurrentProblem<T>& problem,
-                                                       const View<T>& dy, const View<T>& dh,
-                                                       const View<T>& dc,
-                                                       const RecurrentTrace<T>* trace);
+void recurrent_backward(const RecurrentProblem<T>& problem, const View<T>& dy, const View<T>& dh,
+                        const View<T>& dc, const RecurrentTrace<T>* trace,
+                        const RecurrentGradientViews<T>& gradients);
 
 }  // namespace lamina::nn::detail

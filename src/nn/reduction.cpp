@@ -325,11 +325,14 @@ Array<std::int64_t> argmin(const View<T>& x, const ReduceOptions& options) {
 
 namespace {
 /// `stop` is the value that decides an output.
-Array<bool> decide(std::string_view name, const View<bool>& x, const ReduceOptions& options,
-                   bool stop) {
+void decide_into(std::string_view name, const View<bool>& x, const MutView<bool>& out,
+                 const ReduceOptions& options, bool stop) {
   check_defined(name, "x", x);
   const ReduceAxes axes(x.shape(), options, name);
-  Array<bool> out = Array<bool>::full(axes.result, !stop);
+  check_out<bool>(name, axes.result, out);
+  check(overlap(x, static_cast<const View<bool>&>(out)) == Overlap::None,
+        ErrorKind::InvalidOperation, name, "out overlaps x");
+  out.fill(!stop);
   const Strides strides = axes.strides_in_x(out.strides());
   JointDims<2> dims;
   for (int i = 0; i < x.rank(); ++i) {
@@ -342,12 +345,26 @@ Array<bool> decide(std::string_view name, const View<bool>& x, const ReduceOptio
       }
     }
   });
+}
+
+Array<bool> decide(std::string_view name, const View<bool>& x, const ReduceOptions& options,
+                   bool stop) {
+  check_defined(name, "x", x);
+  Array<bool> out = Array<bool>::empty(reduced_shape(x.shape(), options, name));
+  decide_into(name, x, out, options, stop);
   return out;
 }
+
 }  // namespace
 
+void any_into(const View<bool>& x, MutView<bool> out, const ReduceOptions& options) {
+  decide_into("any", x, out, options, true);
+}
 Array<bool> any(const View<bool>& x, const ReduceOptions& options) {
   return decide("any", x, options, true);
+}
+void all_into(const View<bool>& x, MutView<bool> out, const ReduceOptions& options) {
+  decide_into("all", x, out, options, false);
 }
 Array<bool> all(const View<bool>& x, const ReduceOptions& options) {
   return decide("all", x, options, false);

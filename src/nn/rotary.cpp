@@ -108,6 +108,9 @@ Array<T> alibi_bias(Index heads, Index queries, Index keys, Index offset) {
         "alibi_bias", "arguments must not be negative, got heads ", heads, ", queries ", queries,
         ", keys ", keys, ", offset ", offset);
   Array<T> out = Array<T>::empty({heads, queries, keys});
+  if (out.size() == 0) {
+    return out;
+  }
   Index power = 1;
   while (2 * power <= heads) {
     power *= 2;
@@ -117,7 +120,8 @@ Array<T> alibi_bias(Index heads, Index queries, Index keys, Index offset) {
     for (Index i = 0; i < queries; ++i) {
       T* row = out.data() + (head * queries + i) * keys;
       for (Index j = 0; j < keys; ++j) {
-        row[j] = static_cast<T>(-s * std::abs(static_cast<double>(i + offset - j)));
+        row[j] =
+            static_cast<T>(-s * std::abs(static_cast<double>(offset) + static_cast<double>(i - j)));
       }
     }
   }

@@ -7,6 +7,7 @@
 #include "nn/conv_arguments.hpp"
 #include "nn/implicit_gemm.hpp"
 #include "nn/layout.hpp"
+#include "nn/output.hpp"
 #include "nn/window_limits.hpp"
 
 namespace lamina::nn {
@@ -71,6 +72,13 @@ Plan make_plan(const Shape& x, const PerAxis<Rank>& kernel, const UnfoldOptions<
       plan.padded[x_axis] = padded;
     }
   }
+  detail::check_result_size(operation, plan.padded);
+  IndexList columns{p.images, p.in_channels};
+  for (std::size_t a = 0; a < 3; ++a) {
+    columns.push_back(p.kernel[a]);
+    columns.push_back(p.out[a]);
+  }
+  detail::check_result_size(operation, columns);
   return plan;
 }
 
@@ -255,8 +263,8 @@ void fold_last(const ConvShape& p, const T* columns_data, const Columns& columns
 }
 
 template <class T, int Rank>
-void unfold_into(const Plan& plan, const View<T>& x, const UnfoldOptions<Rank>& options,
-                 bool one_matrix, T* out) {
+void run_unfold(const Plan& plan, const View<T>& x, const UnfoldOptions<Rank>& options,
+                bool one_matrix, const MutView<T>& out) {
   const Columns columns = columns_of(plan.problem, options.format, one_matrix);
   Array<T> padded;
   ConvImage<const T> image;
@@ -266,27 +274,37 @@ void unfold_into(const Plan& plan, const View<T>& x, const UnfoldOptions<Rank>& 
     padded = pad(x, plan.explicit_padding, options.padding_value);
     image = image_of<T>(padded, plan.form, options.format, Rank);
   }
+  detail::PackedOut<T> packed(out);
   if (options.format == DataFormat::NCHW) {
-    unfold_first(plan.problem, image, columns, out);
+    unfold_first(plan.problem, image, columns, packed.data());
   } else {
-    unfold_last(plan.problem, image, columns, out);
+    unfold_last(plan.problem, image, columns, packed.data());
   }
+  packed.finish();
 }
 
 template <class T, int Rank>
-Array<T> fold_from(const Plan& plan, const View<T>& columns, const UnfoldOptions<Rank>& options,
-                   bool one_matrix) {
+void run_fold(const Plan& plan, const View<T>& columns, const UnfoldOptions<Rank>& options,
+              bool one_matrix, const MutView<T>& out) {
   const lamina::detail::Packed<T> packed(columns);
-  Array<T> x = Array<T>::empty(plan.padded);
-  const ConvImage<T> image = mutable_image_of<T>(x, plan.form, options.format, Rank);
   const Columns layout = columns_of(plan.problem, options.format, one_matrix);
-  if (options.format == DataFormat::NCHW) {
-    fold_first(plan.problem, packed.data(), layout, image);
-  } else {
-    fold_last(plan.problem, packed.data(), layout, image);
+  const auto run = [&](const MutView<T>& x) {
+    const ConvImage<T> image = mutable_image_of<T>(x, plan.form, options.format, Rank);
+    if (options.format == DataFormat::NCHW) {
+      fold_first(plan.problem, packed.data(), layout, image);
+    } else {
+      fold_last(plan.problem, packed.data(), layout, image);
+    }
+  };
+  if (options.padding_value == PaddingValue::Zero) {
+    detail::PackedOut<T> target(out);
+    run(target.view());
+    target.finish();
+    return;
   }
-  if (options.padding_value == PaddingValue::Zero) return x;
-  return pad_backward(x, plan.explicit_padding, options.padding_value);
+  Array<T> padded = Array<T>::empty(plan.padded);
+  run(padded);
+  pad_backward_into<T>(padded, plan.explicit_padding, out, options.padding_value);
 }
 
 /// (rows, positions) in the order of the format.
@@ -294,22 +312,27 @@ Shape matrix_shape(Index rows, Index positions, DataFormat format) {
   return format == DataFormat::NCHW ? Shape{rows, positions} : Shape{positions, rows};
 }
 
+/// A checked call, and the shape of its result.
+struct Call {
+  Plan plan;
+  Shape out;
+  bool one_matrix = false;
+};
+
 template <class T, int Rank>
-Array<T> unfold(const View<T>& x, const PerAxis<Rank>& kernel, const UnfoldOptions<Rank>& options,
-                std::string_view operation) {
+Call unfold_call(const View<T>& x, const PerAxis<Rank>& kernel, const UnfoldOptions<Rank>& options,
+                 std::string_view operation) {
   detail::check_defined(x, operation, "x");
-  const Plan plan = make_plan(x.shape(), kernel, options, operation);
-  const ConvShape& p = plan.problem;
-  const Shape matrix = matrix_shape(p.in_channels * p.taps(), p.out_positions(), options.format);
-  Array<T> out =
-      Array<T>::empty(plan.form == Form::Batch ? Shape{p.images, matrix[0], matrix[1]} : matrix);
-  unfold_into<T, Rank>(plan, x, options, false, out.data());
-  return out;
+  Call call{make_plan(x.shape(), kernel, options, operation), {}, false};
+  const ConvShape& p = call.plan.problem;
+  call.out = matrix_shape(p.in_channels * p.taps(), p.out_positions(), options.format);
+  if (call.plan.form == Form::Batch) call.out = Shape{p.images, call.out[0], call.out[1]};
+  return call;
 }
 
 template <class T, int Rank>
-Array<T> fold(const View<T>& columns, const PerAxis<Rank>& extents, const PerAxis<Rank>& kernel,
-              const UnfoldOptions<Rank>& options, std::string_view operation) {
+Call fold_call(const View<T>& columns, const PerAxis<Rank>& extents, const PerAxis<Rank>& kernel,
+               const UnfoldOptions<Rank>& options, std::string_view operation) {
   detail::check_defined(columns, operation, "columns");
   check(columns.rank() == 2 || columns.rank() == 3, ErrorKind::DimensionMismatch, operation,
         "columns must have rank 2 (a sample) or 3 (a batch), got shape ", columns.shape());
@@ -317,7 +340,10 @@ Array<T> fold(const View<T>& columns, const PerAxis<Rank>& extents, const PerAxi
   const bool first = options.format == DataFormat::NCHW;
   const Index rows = columns.shape()[(batch ? 1 : 0) + (first ? 0 : 1)];
   Index taps = 1;
-  for (const Index extent : kernel) taps *= std::max<Index>(extent, 1);
+  for (const Index extent : kernel) {
+    detail::check_window_limits(operation, extent, 1, 1);
+    taps = std::min(taps * std::max<Index>(extent, 1), rows + 1);
+  }
   check(rows % taps == 0, ErrorKind::DimensionMismatch, operation, "a kernel of ", taps,
         " elements must divide the ", rows, " elements of a window; columns ", columns.shape());
   IndexList shape;
@@ -334,54 +360,22 @@ Array<T> fold(const View<T>& columns, const PerAxis<Rank>& extents, const PerAxi
   check(positions == plan.problem.out_positions(), ErrorKind::DimensionMismatch, operation,
         "a result of shape ", Shape(shape), " has ", plan.problem.out_positions(),
         " windows, columns are for ", positions, "; columns ", columns.shape());
-  return fold_from<T, Rank>(plan, columns, options, false);
-}
-
-}  // namespace
-
-template <class T>
-Array<T> unfold1d(const View<T>& x, PerAxis<1> kernel, const Unfold1dOptions& options) {
-  return unfold<T, 1>(x, kernel, options, "unfold1d");
-}
-template <class T>
-Array<T> unfold2d(const View<T>& x, PerAxis<2> kernel, const Unfold2dOptions& options) {
-  return unfold<T, 2>(x, kernel, options, "unfold2d");
-}
-template <class T>
-Array<T> unfold3d(const View<T>& x, PerAxis<3> kernel, const Unfold3dOptions& options) {
-  return unfold<T, 3>(x, kernel, options, "unfold3d");
-}
-template <class T>
-Array<T> fold1d(const View<T>& columns, PerAxis<1> extents, PerAxis<1> kernel,
-                const Unfold1dOptions& options) {
-  return fold<T, 1>(columns, extents, kernel, options, "fold1d");
-}
-template <class T>
-Array<T> fold2d(const View<T>& columns, PerAxis<2> extents, PerAxis<2> kernel,
-                const Unfold2dOptions& options) {
-  return fold<T, 2>(columns, extents, kernel, options, "fold2d");
-}
-template <class T>
-Array<T> fold3d(const View<T>& columns, PerAxis<3> extents, PerAxis<3> kernel,
-                const Unfold3dOptions& options) {
-  return fold<T, 3>(columns, extents, kernel, options, "fold3d");
+  return {plan, Shape(shape), false};
 }
 
 template <class T>
-Array<T> im2col(const View<T>& x, PerAxis<2> kernel, const Unfold2dOptions& options) {
+Call im2col_call(const View<T>& x, const PerAxis<2>& kernel, const Unfold2dOptions& options) {
   detail::check_defined(x, "im2col", "x");
   (void)x.template dims<4>("im2col");
-  const Plan plan = make_plan(x.shape(), kernel, options, "im2col");
-  const ConvShape& p = plan.problem;
-  Array<T> out = Array<T>::empty(
-      matrix_shape(p.in_channels * p.taps(), p.images * p.out_positions(), options.format));
-  unfold_into<T, 2>(plan, x, options, true, out.data());
-  return out;
+  Call call{make_plan(x.shape(), kernel, options, "im2col"), {}, true};
+  const ConvShape& p = call.plan.problem;
+  call.out = matrix_shape(p.in_channels * p.taps(), p.images * p.out_positions(), options.format);
+  return call;
 }
 
 template <class T>
-Array<T> col2im(const View<T>& columns, const Shape& x_shape, PerAxis<2> kernel,
-                const Unfold2dOptions& options) {
+Call col2im_call(const View<T>& columns, const Shape& x_shape, const PerAxis<2>& kernel,
+                 const Unfold2dOptions& options) {
   detail::check_defined(columns, "col2im", "columns");
   check(x_shape.rank() == 4, ErrorKind::DimensionMismatch, "col2im",
         "x_shape must have rank 4, got ", x_shape);
@@ -391,19 +385,107 @@ Array<T> col2im(const View<T>& columns, const Shape& x_shape, PerAxis<2> kernel,
       matrix_shape(p.in_channels * p.taps(), p.images * p.out_positions(), options.format);
   check(columns.shape() == want, ErrorKind::DimensionMismatch, "col2im", "columns must have shape ",
         want, " for a result of shape ", x_shape, ", got ", columns.shape());
-  return fold_from<T, 2>(plan, columns, options, true);
+  return {plan, x_shape, true};
 }
 
-#define LAMINA_INSTANTIATE_RANK(T, Rank)                                                         \
-  template LAMINA_EXPORT Array<T> unfold##Rank##d<T>(const View<T>&, PerAxis<Rank>,              \
-                                                     const UnfoldOptions<Rank>&);                \
-  template LAMINA_EXPORT Array<T> fold##Rank##d<T>(const View<T>&, PerAxis<Rank>, PerAxis<Rank>, \
+template <class T, int Rank>
+Array<T> unfold(const Call& call, const View<T>& x, const UnfoldOptions<Rank>& options) {
+  Array<T> out = Array<T>::empty(call.out);
+  run_unfold<T, Rank>(call.plan, x, options, call.one_matrix, out);
+  return out;
+}
+template <class T, int Rank>
+void unfold_into(const Call& call, const View<T>& x, const MutView<T>& out,
+                 const UnfoldOptions<Rank>& options, std::string_view operation) {
+  detail::check_output(out, "out", call.out, operation, x);
+  run_unfold<T, Rank>(call.plan, x, options, call.one_matrix, out);
+}
+template <class T, int Rank>
+Array<T> fold(const Call& call, const View<T>& columns, const UnfoldOptions<Rank>& options) {
+  Array<T> out = Array<T>::empty(call.out);
+  run_fold<T, Rank>(call.plan, columns, options, call.one_matrix, out);
+  return out;
+}
+template <class T, int Rank>
+void fold_into(const Call& call, const View<T>& columns, const MutView<T>& out,
+               const UnfoldOptions<Rank>& options, std::string_view operation) {
+  detail::check_output(out, "out", call.out, operation, columns);
+  run_fold<T, Rank>(call.plan, columns, options, call.one_matrix, out);
+}
+
+}  // namespace
+
+#define LAMINA_DEFINE_RANK(Rank)                                                                  \
+  template <class T>                                                                              \
+  void unfold##Rank##d_into(const View<T>& x, PerAxis<Rank> kernel, MutArg<T> out,                \
+                            const UnfoldOptions<Rank>& options) {                                 \
+    constexpr const char* operation = "unfold" #Rank "d";                                         \
+    unfold_into<T, Rank>(unfold_call(x, kernel, options, operation), x, out, options, operation); \
+  }                                                                                               \
+  template <class T>                                                                              \
+  Array<T> unfold##Rank##d(const View<T>& x, PerAxis<Rank> kernel,                                \
+                           const UnfoldOptions<Rank>& options) {                                  \
+    return unfold<T, Rank>(unfold_call(x, kernel, options, "unfold" #Rank "d"), x, options);      \
+  }                                                                                               \
+  template <class T>                                                                              \
+  void fold##Rank##d_into(const View<T>& columns, PerAxis<Rank> extents, PerAxis<Rank> kernel,    \
+                          MutArg<T> out, const UnfoldOptions<Rank>& options) {                    \
+    constexpr const char* operation = "fold" #Rank "d";                                           \
+    fold_into<T, Rank>(fold_call(columns, extents, kernel, options, operation), columns, out,     \
+                       options, operation);                                                       \
+  }                                                                                               \
+  template <class T>                                                                              \
+  Array<T> fold##Rank##d(const View<T>& columns, PerAxis<Rank> extents, PerAxis<Rank> kernel,     \
+                         const UnfoldOptions<Rank>& options) {                                    \
+    return fold<T, Rank>(fold_call(columns, extents, kernel, options, "fold" #Rank "d"), columns, \
+                         options);                                                                \
+  }
+LAMINA_DEFINE_RANK(1)
+LAMINA_DEFINE_RANK(2)
+LAMINA_DEFINE_RANK(3)
+#undef LAMINA_DEFINE_RANK
+
+template <class T>
+void im2col_into(const View<T>& x, PerAxis<2> kernel, MutArg<T> out,
+                 const Unfold2dOptions& options) {
+  unfold_into<T, 2>(im2col_call(x, kernel, options), x, out, options, "im2col");
+}
+template <class T>
+Array<T> im2col(const View<T>& x, PerAxis<2> kernel, const Unfold2dOptions& options) {
+  return unfold<T, 2>(im2col_call(x, kernel, options), x, options);
+}
+
+template <class T>
+void col2im_into(const View<T>& columns, PerAxis<2> kernel, MutArg<T> out,
+                 const Unfold2dOptions& options) {
+  detail::check_defined(out, "col2im", "out");
+  fold_into<T, 2>(col2im_call(columns, out.shape(), kernel, options), columns, out, options,
+                  "col2im");
+}
+template <class T>
+Array<T> col2im(const View<T>& columns, const Shape& x_shape, PerAxis<2> kernel,
+                const Unfold2dOptions& options) {
+  return fold<T, 2>(col2im_call(columns, x_shape, kernel, options), columns, options);
+}
+
+#define LAMINA_INSTANTIATE_RANK(T, Rank)                                                          \
+  template LAMINA_EXPORT void unfold##Rank##d_into<T>(const View<T>&, PerAxis<Rank>, MutArg<T>,   \
+                                                      const UnfoldOptions<Rank>&);                \
+  template LAMINA_EXPORT Array<T> unfold##Rank##d<T>(const View<T>&, PerAxis<Rank>,               \
+                                                     const UnfoldOptions<Rank>&);                 \
+  template LAMINA_EXPORT void fold##Rank##d_into<T>(const View<T>&, PerAxis<Rank>, PerAxis<Rank>, \
+                                                    MutArg<T>, const UnfoldOptions<Rank>&);       \
+  template LAMINA_EXPORT Array<T> fold##Rank##d<T>(const View<T>&, PerAxis<Rank>, PerAxis<Rank>,  \
                                                    const UnfoldOptions<Rank>&);
 #define LAMINA_INSTANTIATE(T)                                                                    \
   LAMINA_INSTANTIATE_RANK(T, 1)                                                                  \
   LAMINA_INSTANTIATE_RANK(T, 2)                                                                  \
   LAMINA_INSTANTIATE_RANK(T, 3)                                                                  \
+  template LAMINA_EXPORT void im2col_into<T>(const View<T>&, PerAxis<2>, MutArg<T>,              \
+                                             const Unfold2dOptions&);                            \
   template LAMINA_EXPORT Array<T> im2col<T>(const View<T>&, PerAxis<2>, const Unfold2dOptions&); \
+  template LAMINA_EXPORT void col2im_into<T>(const View<T>&, PerAxis<2>, MutArg<T>,              \
+                                             const Unfold2dOptions&);                            \
   template LAMINA_EXPORT Array<T> col2im<T>(const View<T>&, const Shape&, PerAxis<2>,            \
                                             const Unfold2dOptions&);
 LAMINA_INSTANTIATE(float)

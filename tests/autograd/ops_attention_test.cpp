@@ -36,6 +36,22 @@ TEST(AttentionOnTheTape, GradientsOfSelfAttention) {
   EXPECT_TRUE(result) << result;
 }
 
+TEST(AttentionOnTheTape, RotaryPositions) {
+  for (const nn::RotaryOptions& options :
+       {nn::RotaryOptions{}, nn::RotaryOptions{.offset = 5, .interleaved = true, .features = 4}}) {
+    const auto result =
+        gradcheck([&](const Vars& in) { return nn::rotary_embedding(in[0], options); },
+                  {values<double>({2, 3, 6}, 1)});
+    EXPECT_TRUE(result) << result;
+    const Var<float> x = parameter(values<float>({2, 3, 6}, 1));
+    const Var<float> y = nn::rotary_embedding(x, options);
+    EXPECT_EQ(y.value(), nn::rotary_embedding(x.value(), options));
+    const auto dy = values<float>({2, 3, 6}, 2);
+    y.backward(dy);
+    EXPECT_EQ(x.grad(), nn::rotary_embedding_backward(dy, options));
+  }
+}
+
 TEST(AttentionOnTheTape, OnlyWhatIsWanted) {
   const Var<double> q(values<double>({4, 3}, 1), true);
   const Var<double> k(values<double>({5, 3}, 2));

@@ -73,11 +73,72 @@ TEST(OpsConvGradient, OneAndThreeAxesSamplesAndMaps) {
 
 TEST(OpsConvGradient, Depthwise) {
   const auto f = [](const Vars& in) {
-    return nn::conv2d(in[0], in[1], in[2], {.stride = {1, 2}, .padding = 1, .groups = 3});
+    return nn::depthwise_conv2d(in[0], in[1], in[2], {.stride = {1, 2}, .padding = 1});
   };
   const auto result = gradcheck(f, {values<double>({2, 3, 5, 6}, 1),
                                     values<double>({6, 1, 3, 3}, 2), values<double>({6}, 3)});
   EXPECT_TRUE(result) << result;
+}
+
+TYPED_TEST(OpsConv, DepthwiseAndSeparableAreThePlainFunctionsAndTheirGradients) {
+  using T = TypeParam;
+  const nn::Conv2dOptions options{.stride = {2, 1}, .padding = 1};
+  const Var<T> x = parameter(values<T>({2, 3, 6, 5}, 1));
+  const Var<T> along = parameter(values<T>({6, 1, 3, 3}, 2));
+  const Var<T> b = parameter(values<T>({6}, 3));
+  const Var<T> y = nn::depthwise_conv2d(x, along, b, options);
+  EXPECT_EQ(y.value(), nn::depthwise_conv2d(x.value(), along.value(), b.value(), options));
+  const Array<T> dy = values<T>(y.shape(), 4);
+  y.backward(dy);
+  EXPECT_EQ(x.grad(), nn::depthwise_conv2d_backward_input(dy, along.value(), x.shape(), options));
+  EXPECT_EQ(along.grad(),
+            nn::depthwise_conv2d_backward_weight(dy, x.value(), along.shape(), options));
+  EXPECT_EQ(b.grad(), nn::conv_backward_bias(dy));
+
+  x.zero_grad();
+  along.zero_grad();
+  const Var<T> across = parameter(values<T>({4, 6, 1, 1}, 5));
+  const Var<T> c = parameter(values<T>({4}, 6));
+  const Var<T> z = nn::separable_conv2d(x, along, across, c, options);
+  EXPECT_EQ(z.value(),
+            nn::separable_conv2d(x.value(), along.value(), across.value(), c.value(), options));
+  const Array<T> dz = values<T>(z.shape(), 7);
+  z.backward(dz);
+  const auto d =
+      nn::separable_conv2d_backward(dz, x.value(), along.value(), across.value(), options);
+  EXPECT_EQ(x.grad(), d.dx);
+  EXPECT_EQ(along.grad(), d.ddepthwise);
+  EXPECT_EQ(across.grad(), d.dpointwise);
+  EXPECT_EQ(c.grad(), nn::conv_backward_bias(dz));
+}
+
+TEST(OpsConvGradient, Separable) {
+  const std::vector<nn::Conv2dOptions> cases{
+      {},
+      {.stride = {2, 1}, .padding = PaddingMode::asymmetric({1, 0}, {2, 1}), .dilation = {1, 2}},
+      {.padding = 1, .padding_value = nn::PaddingValue::Reflect},
+      {.padding = 1, .activation = nn::Activation::Tanh},
+  };
+  for (nn::Conv2dOptions options : cases) {
+    for (const DataFormat format : {DataFormat::NCHW, DataFormat::NHWC}) {
+      options.format = format;
+      const Shape shape = format == DataFormat::NCHW ? Shape{2, 2, 5, 6} : Shape{2, 5, 6, 2};
+      const auto f = [&](const Vars& in) {
+        return nn::separable_conv2d(in[0], in[1], in[2], in[3], options);
+      };
+      const auto result = gradcheck(f, {values<double>(shape, 1), values<double>({4, 1, 3, 2}, 2),
+                                        values<double>({3, 4, 1, 1}, 3), values<double>({3}, 4)});
+      EXPECT_TRUE(result) << result;
+    }
+  }
+  // What wants no gradient costs none, and gets none.
+  const Var<double> x(values<double>({1, 2, 4, 4}, 1));
+  const Var<double> along = parameter(values<double>({2, 1, 3, 3}, 2));
+  const Var<double> across(values<double>({3, 2, 1, 1}, 3));
+  const Var<double> y = nn::separable_conv2d(x, along, across);
+  y.backward(values<double>(y.shape(), 4));
+  EXPECT_TRUE(along.has_grad());
+  EXPECT_FALSE(x.has_grad() || across.has_grad());
 }
 
 TYPED_TEST(OpsConv, TransposedIsThePlainFunctionAndItsGradients) {

@@ -68,6 +68,34 @@ TEST(RecurrentOnTheTape, GradientsOfLstm) {
   EXPECT_TRUE(result) << result;
 }
 
+TEST(RecurrentOnTheTape, GradientsOfPeepholes) {
+  std::vector<Array<double>> inputs{values<double>({3, 2, 2}, 1), values<double>({1, 2, 3}, 2),
+                                    values<double>({1, 2, 3}, 3)};
+  add_weights(inputs, 4, 2, 3, 10);
+  inputs.push_back(values<double>({3, 3}, 20));
+  const auto sequence = gradcheck(
+      [](const Vars& in) {
+        auto weights = weights_in(in, 3, 1);
+        weights[0].peephole = in[7];
+        const auto out = nn::lstm(in[0], weights, in[1], in[2]);
+        return joined({out.y, out.h, out.c});
+      },
+      inputs);
+  EXPECT_TRUE(sequence) << sequence;
+  inputs[0] = values<double>({2, 2}, 1);
+  inputs[1] = values<double>({2, 3}, 2);
+  inputs[2] = values<double>({2, 3}, 3);
+  const auto cell = gradcheck(
+      [](const Vars& in) {
+        auto weights = weights_in(in, 3, 1);
+        weights[0].peephole = in[7];
+        const auto out = nn::lstm_cell(in[0], in[1], in[2], weights[0]);
+        return joined({out.h, out.c});
+      },
+      inputs);
+  EXPECT_TRUE(cell) << cell;
+}
+
 TEST(RecurrentOnTheTape, GradientsOfRnnAndGru) {
   for (const bool flag : {false, true}) {
     std::vector<Array<double>> inputs{values<double>({2, 3, 2}, 1), values<double>({1, 2, 3}, 2)};

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lamina/nn/activation.hpp"
+#include "lamina/nn/adaptive_pooling.hpp"
 #include "lamina/nn/attention.hpp"
 #include "lamina/nn/conv.hpp"
 #include "lamina/nn/conv_transpose.hpp"
@@ -24,6 +25,7 @@
 #include "lamina/nn/loss.hpp"
 #include "lamina/nn/loss_embedding.hpp"
 #include "lamina/nn/loss_multilabel.hpp"
+#include "lamina/nn/max_unpool.hpp"
 #include "lamina/nn/normalization.hpp"
 #include "lamina/nn/pad.hpp"
 #include "lamina/nn/pooling.hpp"
@@ -417,6 +419,64 @@ TEST(BadOptions, SizesThatOverflow) {
          (void)nn::dropout_mask({large, large}, 1, false, *std::make_unique<Generator>(1));
        }},
   });
+}
+
+TEST(BadOptions, ThatMakeResultsTooLarge) {
+  const Array<float> x = values({1, 1, 3, 3, 3});
+  const Array<float> plane = values({1, 1, 3, 3});
+  const Index large = Index{1} << 40;
+  std::vector<Bad> all;
+  for (const Index extent : {Index{1} << 62, kHuge, std::numeric_limits<Index>::max()}) {
+    all.push_back({"adaptive_avg_pool2d", "extents", [=] {
+                     (void)nn::adaptive_avg_pool2d(plane, {2, extent});
+                   }});
+    all.push_back({"adaptive_max_pool1d", "extents", [=] {
+                     (void)nn::adaptive_max_pool1d(values({2, 5}), extent);
+                   }});
+  }
+  all.push_back({"adaptive_avg_pool3d", "too many elements",
+                 [=] { (void)nn::adaptive_avg_pool3d(x, (Index{1} << 31) - 1); }});
+  all.push_back({"conv3d", "too many elements", [=] {
+                   (void)nn::conv3d(x, values({1, 1, 1, 1, 1}), {.padding = large});
+                 }});
+  all.push_back({"conv3d", "too many elements", [=] {
+                   (void)nn::conv3d(
+                       x, values({1, 1, 1, 1, 1}),
+                       {.padding = large, .padding_value = nn::PaddingValue::Replicate});
+                 }});
+  all.push_back(
+      {"conv_transpose3d", "too many elements", [=] {
+         (void)nn::conv_transpose3d(x, values({1, 1, 1, 1, 1}), {.stride = (Index{1} << 31) - 1});
+       }});
+  all.push_back(
+      {"unfold3d", "too many elements", [=] { (void)nn::unfold3d(x, 1, {.padding = large}); }});
+  all.push_back({"pad", "too many elements", [=] {
+                   (void)nn::pad(x, std::vector<PaddingAmount>(5, {large, large}));
+                 }});
+  all.push_back({"pad_backward", "padding", [=] { (void)nn::pad_backward(x, {{kHuge, kHuge}}); }});
+  all.push_back({"max_unpool3d", "too many elements", [=] {
+                   (void)nn::max_unpool3d(x, Labels::zeros({1, 1, 3, 3, 3}), (Index{1} << 31) - 1);
+                 }});
+  check(all);
+}
+
+TEST(BadOptions, ThatAreHugeButOfNothing) {
+  // No positions, or no features: nothing may be computed of the other.
+  const Index large = Index{1} << 61;
+  EXPECT_EQ(nn::positional_encoding<float>(0, large).shape(), (Shape{0, large}));
+  EXPECT_EQ(nn::positional_encoding<float>(large, 0).shape(), (Shape{large, 0}));
+  EXPECT_EQ(nn::alibi_bias<float>(large, 0, 3).shape(), (Shape{large, 0, 3}));
+}
+
+TEST(BadOptions, OfImagesWithoutChannels) {
+  const Array<float> none = values({1, 0, 4, 4});
+  check({{"depthwise_conv2d", "no channels",
+          [=] {
+            (void)nn::depthwise_conv2d(none, values({0, 1, 3, 3}));
+          }},
+         {"separable_conv2d", "no channels", [=] {
+            (void)nn::separable_conv2d(none, values({0, 1, 3, 3}), values({2, 0, 1, 1}));
+          }}});
 }
 
 }  // namespace

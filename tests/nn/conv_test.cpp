@@ -9,6 +9,7 @@
 #include "lamina/core/random.hpp"
 #include "lamina/core/simd.hpp"
 #include "nn/conv_reference.hpp"
+#include "support/values.hpp"
 
 namespace lamina {
 namespace {
@@ -562,6 +563,29 @@ TEST(Conv, DepthwiseWeightGradientOfLongLines) {
                                                        {2, 1, 3}, {.groups = 2, .format = format});
     for (const float value : dw) {
       EXPECT_NEAR(value, expected, 1e-4 * expected) << to_string(format);
+    }
+  }
+}
+
+TEST(ConvGradient, PhasesOfTheStrideThatNothingLooksAt) {
+  // Phases beyond the input, phases between the taps: their gradient is 0.
+  const Array<double> x = testing::values<double>({2, 3, 5, 7}, 1);
+  for (const DataFormat format : {DataFormat::NCHW, DataFormat::NHWC}) {
+    for (const Index stride : {Index{4}, Index{1'000'000'000}}) {
+      const nn::Conv2dOptions options{
+          .stride = stride, .padding = 1, .dilation = {1, 2}, .format = format};
+      const View<double> mine = format == DataFormat::NCHW ? x.view() : x.permute({0, 2, 3, 1});
+      const Array<double> w = testing::values<double>({4, 3, 2, 3}, 2);
+      const Array<double> y = nn::conv2d(mine, w, options);
+      const Array<double> dy = testing::values<double>(y.shape(), 3);
+      const Array<double> dx = nn::conv2d_backward_input(dy, w, mine.shape(), options);
+      // conv2d is linear: dy . conv(x) = dx . x.
+      double left = 0;
+      double right = 0;
+      for (Index i = 0; i < y.size(); ++i) left += dy.data()[i] * y.data()[i];
+      const Array<double> packed = mine.copy();
+      for (Index i = 0; i < dx.size(); ++i) right += dx.data()[i] * packed.data()[i];
+      EXPECT_NEAR(left, right, 1e-12 * (1 + std::abs(left)));
     }
   }
 }

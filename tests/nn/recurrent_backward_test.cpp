@@ -97,6 +97,11 @@ void expect_numeric_gradients(const Setting& s, nn::RecurrentOptions options) {
     compare(w[i].w_ih, got.weights[i].dw_ih, "dw_ih" + end);
     compare(w[i].w_hh, got.weights[i].dw_hh, "dw_hh" + end);
     EXPECT_EQ(traced.weights[i].dw_hh, got.weights[i].dw_hh);
+    if (s.peepholes) {
+      compare(w[i].peephole, got.weights[i].dpeephole, "dpeephole" + end);
+    } else {
+      EXPECT_EQ(got.weights[i].dpeephole.shape(), Shape{0});
+    }
     if (s.bias) {
       compare(w[i].b_ih, got.weights[i].db_ih, "db_ih" + end);
       compare(w[i].b_hh, got.weights[i].db_hh, "db_hh" + end);
@@ -104,6 +109,25 @@ void expect_numeric_gradients(const Setting& s, nn::RecurrentOptions options) {
       EXPECT_EQ(got.weights[i].db_ih.shape(), Shape{0});
     }
   }
+}
+
+TEST(RecurrentBackward, NumericGradientsWithPeepholes) {
+  for (const auto way : {RecurrentDirection::Forward, RecurrentDirection::Reverse}) {
+    const Setting s{
+        .steps = 3, .batch = 2, .features = 2, .hidden = 3, .way = way, .peepholes = true};
+    expect_numeric_gradients(s, s.options());
+  }
+  const Setting deep{.steps = 3,
+                     .batch = 3,
+                     .features = 2,
+                     .hidden = 3,
+                     .layers = 2,
+                     .way = RecurrentDirection::Both,
+                     .peepholes = true};
+  nn::RecurrentOptions options = deep.options();
+  const Array<std::int64_t> lengths{3, 1, 2};
+  options.lengths = lengths;
+  expect_numeric_gradients(deep, options);
 }
 
 TEST(RecurrentBackward, NumericGradients) {

@@ -24,6 +24,7 @@ struct Setting {
   Index steps = 4, batch = 3, features = 5, hidden = 6, layers = 1;
   nn::RecurrentDirection way = nn::RecurrentDirection::Forward;
   bool bias = true;
+  bool peepholes = false;
 
   [[nodiscard]] Index directions() const { return way == nn::RecurrentDirection::Both ? 2 : 1; }
   [[nodiscard]] Shape states() const { return {layers * directions(), batch, hidden}; }
@@ -42,7 +43,8 @@ struct Setting {
       const auto seed = static_cast<std::uint64_t>(10 * (i + 1));
       const Index in = i < directions() ? features : directions() * hidden;
       result.push_back({numbers({rows, in}, seed, size), numbers({rows, hidden}, seed + 1, size),
-                        numbers({rows}, seed + 2, 0.5), numbers({rows}, seed + 3, 0.5), bias});
+                        numbers({rows}, seed + 2, 0.5), numbers({rows}, seed + 3, 0.5), bias,
+                        peepholes ? numbers({3, hidden}, seed + 4, 0.8) : Array<double>()});
     }
     return result;
   }

@@ -20,6 +20,7 @@ template <class T>
 struct OwnWeights {
   Array<T> w_ih, w_hh, b_ih, b_hh;
   bool bias = true;
+  Array<T> peephole = {};  ///< (3, hidden), or none
 
   [[nodiscard]] nn::RecurrentWeights<T> views() const {
     nn::RecurrentWeights<T> weights{w_ih, w_hh};
@@ -27,12 +28,19 @@ struct OwnWeights {
       weights.b_ih = b_ih;
       weights.b_hh = b_hh;
     }
+    if (peephole.rank() == 2) {
+      weights.peephole = peephole;
+    }
     return weights;
   }
   template <class U>
   [[nodiscard]] OwnWeights<U> as() const {
-    return {w_ih.template astype<U>(), w_hh.template astype<U>(), b_ih.template astype<U>(),
-            b_hh.template astype<U>(), bias};
+    return {w_ih.template astype<U>(),
+            w_hh.template astype<U>(),
+            b_ih.template astype<U>(),
+            b_hh.template astype<U>(),
+            bias,
+            peephole.template astype<U>()};
   }
 };
 
@@ -86,10 +94,15 @@ inline void reference_step(Cell cell, const Numbers& x, const OwnWeights<double>
       case Cell::RnnRelu:
         h[at] = std::max(gate(0), 0.0);
         break;
-      case Cell::Lstm:
-        c[at] = logistic(gate(1)) * c[at] + logistic(gate(0)) * std::tanh(gate(2));
-        h[at] = logistic(gate(3)) * std::tanh(c[at]);
+      case Cell::Lstm: {
+        const auto peep = [&](Index g) {
+          return w.peephole.rank() == 2 ? w.peephole(g, j) * c[at] : 0.0;
+        };
+        c[at] =
+            logistic(gate(1) + peep(1)) * c[at] + logistic(gate(0) + peep(0)) * std::tanh(gate(2));
+        h[at] = logistic(gate(3) + peep(2)) * std::tanh(c[at]);
         break;
+      }
       case Cell::GruAfter:
       case Cell::GruBefore: {
         const double z = logistic(gate(1));

@@ -94,6 +94,23 @@ TYPED_TEST(Recurrent, SizesAroundVectorsAndTiles) {
   });
 }
 
+TYPED_TEST(Recurrent, PeepholesOnEveryTarget) {
+  for_each_target([] {
+    for (const auto way :
+         {RecurrentDirection::Forward, RecurrentDirection::Reverse, RecurrentDirection::Both}) {
+      expect_as_reference<TypeParam>({.layers = 2, .way = way, .peepholes = true});
+      expect_as_reference<TypeParam>(
+          {.steps = 5, .batch = 4, .way = way, .bias = false, .peepholes = true}, {2, 5, 0, 4});
+    }
+    for (const Index hidden : {1, 7, 8, 15, 16, 17, 33}) {
+      expect_as_reference<TypeParam>(
+          {.steps = 2, .batch = 2, .features = 3, .hidden = hidden, .peepholes = true});
+    }
+  });
+  expect_as_reference<TypeParam>(
+      {.steps = 300, .batch = 14, .features = 2, .hidden = 80, .peepholes = true});
+}
+
 TYPED_TEST(Recurrent, WideStatesAreCutByUnitsAndDepth) {
   // More than 512 units: products in two blocks; a step of 2^21 products and more: cut by units.
   for (const Cell cell : kCells) {

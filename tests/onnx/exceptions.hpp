@@ -16,7 +16,6 @@ inline constexpr std::array kExceptions{
     Exception{"test_gather_1", "embedding takes rows, axis 0, only"},
     Exception{"test_gather_2d_indices", "embedding takes rows, axis 0, only"},
     Exception{"test_gather_negative_indices", "embedding refuses indices below 0"},
-    Exception{"test_lstm_with_peepholes", "lstm has no peepholes"},
     Exception{"test_max_float16", "half precision"},
     Exception{"test_min_float16", "half precision"},
     Exception{"test_training_dropout", "which elements ONNX dropped is not in the files"},

@@ -35,7 +35,7 @@ struct Inputs {
     const Array<T> w = call.in<T>(1);
     const Array<T> r = call.in<T>(2);
     const Index directions = w.shape()[0];
-    arrays.reserve(static_cast<std::size_t>(4 * directions));
+    arrays.reserve(static_cast<std::size_t>(5 * directions));
     for (Index d = 0; d < directions; ++d) {
       nn::RecurrentWeights<T> views;
       arrays.push_back(gates_in_order<T>(w.select(0, d), order));
@@ -50,6 +50,12 @@ struct Inputs {
         views.b_ih = arrays.back();
         arrays.push_back(gates_in_order<T>(bias.slice(half, 2 * half), order));
         views.b_hh = arrays.back();
+      }
+      if (kGates == 4 && call.has(7)) {  // ONNX: i, o, f
+        const Array<T> peepholes = call.in<T>(7);
+        arrays.push_back(gates_in_order<T, 3>(peepholes.select(0, d), {0, 2, 1})
+                             .reshape({3, views.w_hh.shape()[1]}));
+        views.peephole = arrays.back();
       }
       weights.push_back(views);
     }

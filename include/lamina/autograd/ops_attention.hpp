@@ -8,10 +8,12 @@
 #include "lamina/nn/embedding.hpp"
 #include "lamina/nn/multi_head_attention.hpp"
 #include "lamina/nn/positional_encoding.hpp"
+#include "lamina/nn/rotary.hpp"
 
-// The functions of nn/attention.hpp, nn/embedding.hpp and nn/positional_encoding.hpp on variables,
-// recorded. Shapes, errors and numerics as for arrays. Masks, lengths and offsets are constants, as
-// are bias and weights of bags unless they are variables; a recorded call keeps copies of them.
+// The functions of nn/attention.hpp, nn/embedding.hpp, nn/positional_encoding.hpp and nn/rotary.hpp
+// on variables, recorded. Shapes, errors and numerics as for arrays. Masks, lengths and offsets are
+// constants, as are bias and weights of bags unless they are variables; a recorded call keeps
+// copies of them.
 
 namespace lamina::nn {
 
@@ -41,6 +43,9 @@ template <class T>
 template <class T>
 [[nodiscard]] Var<T> add_positional_encoding(const Var<T>& x,
                                              const PositionalEncodingOptions& options = {});
+
+template <class T>
+[[nodiscard]] Var<T> rotary_embedding(const Var<T>& x, const RotaryOptions& options = {});
 
 /// Gradients for q, k and v.
 template <class T>

@@ -5,7 +5,7 @@
 #include "lamina/nn/conv_transpose.hpp"
 
 // Convolution of variables: the functions of nn/conv.hpp and
-// nn/conv_transpose.hpp, recorded. Gradients for x, weight and
+// nn/conv_transpose.hpp, recorded. Gradients for x, weights and
 // bias; an undefined bias is none. Shapes, options, errors and numerics as for arrays.
 
 namespace lamina::nn {
@@ -22,6 +22,17 @@ template <class T>
 [[nodiscard]] Var<T> conv3d(const Var<T>& x, const Var<std::type_identity_t<T>>& weight,
                             const Var<std::type_identity_t<T>>& bias = {},
                             const Conv3dOptions& options = {});
+
+template <class T>
+[[nodiscard]] Var<T> depthwise_conv2d(const Var<T>& x, const Var<std::type_identity_t<T>>& weight,
+                                      const Var<std::type_identity_t<T>>& bias = {},
+                                      const Conv2dOptions& options = {});
+template <class T>
+[[nodiscard]] Var<T> separable_conv2d(const Var<T>& x,
+                                      const Var<std::type_identity_t<T>>& depthwise,
+                                      const Var<std::type_identity_t<T>>& pointwise,
+                                      const Var<std::type_identity_t<T>>& bias = {},
+                                      const Conv2dOptions& options = {});
 
 template <class T>
 [[nodiscard]] Var<T> conv_transpose1d(const Var<T>& x, const Var<std::type_identity_t<T>>& weight,

@@ -16,10 +16,10 @@ template <class T>
 struct RecurrentParameters {
   RecurrentParameters() = default;
   RecurrentParameters(const Var<T>& input, const Var<T>& state, const Var<T>& input_bias = Var<T>(),
-                      const Var<T>& state_bias = Var<T>())
-      : w_ih(input), w_hh(state), b_ih(input_bias), b_hh(state_bias) {}
+                      const Var<T>& state_bias = Var<T>(), const Var<T>& peepholes = Var<T>())
+      : w_ih(input), w_hh(state), b_ih(input_bias), b_hh(state_bias), peephole(peepholes) {}
 
-  Var<T> w_ih, w_hh, b_ih, b_hh;
+  Var<T> w_ih, w_hh, b_ih, b_hh, peephole;
 };
 
 template <class T>

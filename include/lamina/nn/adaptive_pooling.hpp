@@ -30,6 +30,9 @@ template <class T, int Rank>
                                              const PerAxis<Rank>& extents, bool with_indices,
                                              DataFormat format);
 template <class T, int Rank>
+void adaptive_max_pool_backward_into(const View<T>& dy, const View<T>& x, const MutView<T>& dx,
+                                     DataFormat format);
+template <class T, int Rank>
 [[nodiscard]] Array<T> adaptive_max_pool_backward(const View<T>& dy, const View<T>& x,
                                                   DataFormat format);
 template <class T, int Rank>
@@ -175,14 +178,29 @@ template <class T>
 
 /// dx: each element of dy goes to where the maximum of its window is in x.
 template <class T>
+void adaptive_max_pool1d_backward_into(const View<T>& dy, ViewArg<T> x, MutArg<T> dx,
+                                       DataFormat format = DataFormat::NCHW) {
+  detail::adaptive_max_pool_backward_into<T, 1>(dy, x, dx, format);
+}
+template <class T>
 [[nodiscard]] Array<T> adaptive_max_pool1d_backward(const View<T>& dy, ViewArg<T> x,
                                                     DataFormat format = DataFormat::NCHW) {
   return detail::adaptive_max_pool_backward<T, 1>(dy, x, format);
 }
 template <class T>
+void adaptive_max_pool2d_backward_into(const View<T>& dy, ViewArg<T> x, MutArg<T> dx,
+                                       DataFormat format = DataFormat::NCHW) {
+  detail::adaptive_max_pool_backward_into<T, 2>(dy, x, dx, format);
+}
+template <class T>
 [[nodiscard]] Array<T> adaptive_max_pool2d_backward(const View<T>& dy, ViewArg<T> x,
                                                     DataFormat format = DataFormat::NCHW) {
   return detail::adaptive_max_pool_backward<T, 2>(dy, x, format);
+}
+template <class T>
+void adaptive_max_pool3d_backward_into(const View<T>& dy, ViewArg<T> x, MutArg<T> dx,
+                                       DataFormat format = DataFormat::NCHW) {
+  detail::adaptive_max_pool_backward_into<T, 3>(dy, x, dx, format);
 }
 template <class T>
 [[nodiscard]] Array<T> adaptive_max_pool3d_backward(const View<T>& dy, ViewArg<T> x,
@@ -206,8 +224,14 @@ template <class T>
 [[nodiscard]] Array<T> global_pool(bool max, const View<T>& x, int rank,
                                    const GlobalPoolOptions& options);
 template <class T>
+void global_avg_pool_backward_into(const View<T>& dy, const MutView<T>& dx, int rank,
+                                   const GlobalPoolOptions& options);
+template <class T>
 [[nodiscard]] Array<T> global_avg_pool_backward(const View<T>& dy, const Shape& x_shape, int rank,
                                                 const GlobalPoolOptions& options);
+template <class T>
+void global_max_pool_backward_into(const View<T>& dy, const View<T>& x, const MutView<T>& dx,
+                                   int rank, const GlobalPoolOptions& options);
 template <class T>
 [[nodiscard]] Array<T> global_max_pool_backward(const View<T>& dy, const View<T>& x, int rank,
                                                 const GlobalPoolOptions& options);
@@ -295,9 +319,19 @@ template <class T>
 /// dx = dy / elements of the channel, everywhere in it. dy has the shape of the result, with or
 /// without the axes of extent 1.
 template <class T>
+void global_avg_pool_backward_into(const View<T>& dy, MutArg<T> dx,
+                                   const GlobalPoolOptions& options = {}) {
+  detail::global_avg_pool_backward_into<T>(dy, dx, 0, options);
+}
+template <class T>
 [[nodiscard]] Array<T> global_avg_pool_backward(const View<T>& dy, const Shape& x_shape,
                                                 const GlobalPoolOptions& options = {}) {
   return detail::global_avg_pool_backward<T>(dy, x_shape, 0, options);
+}
+template <class T>
+void global_avg_pool1d_backward_into(const View<T>& dy, MutArg<T> dx,
+                                     const GlobalPoolOptions& options = {}) {
+  detail::global_avg_pool_backward_into<T>(dy, dx, 1, options);
 }
 template <class T>
 [[nodiscard]] Array<T> global_avg_pool1d_backward(const View<T>& dy, const Shape& x_shape,
@@ -305,9 +339,19 @@ template <class T>
   return detail::global_avg_pool_backward<T>(dy, x_shape, 1, options);
 }
 template <class T>
+void global_avg_pool2d_backward_into(const View<T>& dy, MutArg<T> dx,
+                                     const GlobalPoolOptions& options = {}) {
+  detail::global_avg_pool_backward_into<T>(dy, dx, 2, options);
+}
+template <class T>
 [[nodiscard]] Array<T> global_avg_pool2d_backward(const View<T>& dy, const Shape& x_shape,
                                                   const GlobalPoolOptions& options = {}) {
   return detail::global_avg_pool_backward<T>(dy, x_shape, 2, options);
+}
+template <class T>
+void global_avg_pool3d_backward_into(const View<T>& dy, MutArg<T> dx,
+                                     const GlobalPoolOptions& options = {}) {
+  detail::global_avg_pool_backward_into<T>(dy, dx, 3, options);
 }
 template <class T>
 [[nodiscard]] Array<T> global_avg_pool3d_backward(const View<T>& dy, const Shape& x_shape,
@@ -316,9 +360,19 @@ template <class T>
 }
 /// dx = dy where the channel's maximum is (of equals, the first), 0 elsewhere.
 template <class T>
+void global_max_pool_backward_into(const View<T>& dy, ViewArg<T> x, MutArg<T> dx,
+                                   const GlobalPoolOptions& options = {}) {
+  detail::global_max_pool_backward_into<T>(dy, x, dx, 0, options);
+}
+template <class T>
 [[nodiscard]] Array<T> global_max_pool_backward(const View<T>& dy, ViewArg<T> x,
                                                 const GlobalPoolOptions& options = {}) {
   return detail::global_max_pool_backward<T>(dy, x, 0, options);
+}
+template <class T>
+void global_max_pool1d_backward_into(const View<T>& dy, ViewArg<T> x, MutArg<T> dx,
+                                     const GlobalPoolOptions& options = {}) {
+  detail::global_max_pool_backward_into<T>(dy, x, dx, 1, options);
 }
 template <class T>
 [[nodiscard]] Array<T> global_max_pool1d_backward(const View<T>& dy, ViewArg<T> x,
@@ -326,9 +380,19 @@ template <class T>
   return detail::global_max_pool_backward<T>(dy, x, 1, options);
 }
 template <class T>
+void global_max_pool2d_backward_into(const View<T>& dy, ViewArg<T> x, MutArg<T> dx,
+                                     const GlobalPoolOptions& options = {}) {
+  detail::global_max_pool_backward_into<T>(dy, x, dx, 2, options);
+}
+template <class T>
 [[nodiscard]] Array<T> global_max_pool2d_backward(const View<T>& dy, ViewArg<T> x,
                                                   const GlobalPoolOptions& options = {}) {
   return detail::global_max_pool_backward<T>(dy, x, 2, options);
+}
+template <class T>
+void global_max_pool3d_backward_into(const View<T>& dy, ViewArg<T> x, MutArg<T> dx,
+                                     const GlobalPoolOptions& options = {}) {
+  detail::global_max_pool_backward_into<T>(dy, x, dx, 3, options);
 }
 template <class T>
 [[nodiscard]] Array<T> global_max_pool3d_backward(const View<T>& dy, ViewArg<T> x,

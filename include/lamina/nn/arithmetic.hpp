@@ -35,9 +35,16 @@ template <class T>
 
 /// The gradient of any binary function to its left (right) operand, in that operand's shape: what
 /// broadcasting repeated is summed. For a number, pass Array<T>::scalar(number).
+/// `_into`: in memory of its own.
+template <class T>
+void binary_backward_a_into(BinaryOp op, const View<T>& dy, ViewArg<T> a, ViewArg<T> b,
+                            MutArg<T> da);
 template <class T>
 [[nodiscard]] Array<T> binary_backward_a(BinaryOp op, const View<T>& dy, ViewArg<T> a,
                                          ViewArg<T> b);
+template <class T>
+void binary_backward_b_into(BinaryOp op, const View<T>& dy, ViewArg<T> a, ViewArg<T> b,
+                            MutArg<T> db);
 template <class T>
 [[nodiscard]] Array<T> binary_backward_b(BinaryOp op, const View<T>& dy, ViewArg<T> a,
                                          ViewArg<T> b);
@@ -51,6 +58,9 @@ struct BinaryGradients {
 
 /// x summed over what broadcasting `shape` to x's shape would repeat; the gradient of broadcasting.
 /// Error(DimensionMismatch) if `shape` does not broadcast to x's.
+/// `out` says the shape, and lies apart from x.
+template <class T>
+void sum_to_shape_into(const View<T>& x, MutArg<T> out);
 template <class T>
 [[nodiscard]] Array<T> sum_to_shape(const View<T>& x, const Shape& shape);
 
@@ -302,6 +312,9 @@ template <class T>
 [[nodiscard]] Array<T> clamp(const View<T>& x, std::type_identity_t<T> low,
                              std::type_identity_t<T> high);
 /// dy where low <= x <= high, else 0.
+template <class T>
+void clamp_backward_into(const View<T>& dy, ViewArg<T> x, std::type_identity_t<T> low,
+                         std::type_identity_t<T> high, MutArg<T> dx);
 template <class T>
 [[nodiscard]] Array<T> clamp_backward(const View<T>& dy, ViewArg<T> x, std::type_identity_t<T> low,
                                       std::type_identity_t<T> high);

@@ -114,6 +114,12 @@ struct AttentionResult {
 /// infinite; a query that sees nothing has zeros. Added in the order of heads and positions: the
 /// same bits on any number of threads. Gradient of bias:
 /// scaled_dot_product_attention_backward_bias. Dao et al. 2022.
+/// In place: no; a gradient that is not defined is left out.
+template <class T>
+void scaled_dot_product_attention_backward_into(
+    const View<T>& dy, ViewArg<T> q, ViewArg<T> k, ViewArg<T> v, MutArg<T> dq, MutArg<T> dk,
+    MutArg<T> dv, const AttentionOptions<std::type_identity_t<T>>& options = {},
+    const AttentionResult<std::type_identity_t<T>>& forward = {});
 template <class T>
 [[nodiscard]] AttentionGradients<T> scaled_dot_product_attention_backward(
     const View<T>& dy, ViewArg<T> q, ViewArg<T> k, ViewArg<T> v,
@@ -127,6 +133,11 @@ template <class T>
 /// Returns bias's shape; 0 where it blocks. Everything else as for
 /// scaled_dot_product_attention_backward; Error(InvalidOperation): options have no bias.
 template <class T>
+void scaled_dot_product_attention_backward_bias_into(
+    const View<T>& dy, ViewArg<T> q, ViewArg<T> k, ViewArg<T> v, MutArg<T> dbias,
+    const AttentionOptions<std::type_identity_t<T>>& options,
+    const AttentionResult<std::type_identity_t<T>>& forward = {});
+template <class T>
 [[nodiscard]] Array<T> scaled_dot_product_attention_backward_bias(
     const View<T>& dy, ViewArg<T> q, ViewArg<T> k, ViewArg<T> v,
     const AttentionOptions<std::type_identity_t<T>>& options,
@@ -137,10 +148,16 @@ template <class T>
 /// numerics as for scaled_dot_product_attention; dropout is ignored. torch.nn.MultiheadAttention's
 /// need_weights.
 template <class T>
+void scaled_dot_product_attention_weights_into(
+    const View<T>& q, ViewArg<T> k, MutArg<T> out,
+    const AttentionOptions<std::type_identity_t<T>>& options = {});
+template <class T>
 [[nodiscard]] Array<T> scaled_dot_product_attention_weights(
     const View<T>& q, ViewArg<T> k, const AttentionOptions<std::type_identity_t<T>>& options = {});
 
 /// The mask that a numeric one means: out = keep_mask != 0.
+template <class T>
+void attention_mask_into(const View<T>& keep_mask, MutView<bool> out);
 template <class T>
 [[nodiscard]] Array<bool> attention_mask(const View<T>& keep_mask);
 
@@ -151,6 +168,10 @@ template <class T>
 /// x (..., L, D)   w_q, w_k (D, dk)   w_v (D, dv)   returns (..., L, dv). Errors, masks and
 /// numerics as for scaled_dot_product_attention and matmul. Gradient: self_attention_backward. Same
 /// as NumRS2 self_attention.
+template <class T>
+void self_attention_into(const View<T>& x, ViewArg<T> w_q, ViewArg<T> w_k, ViewArg<T> w_v,
+                         MutArg<T> out,
+                         const AttentionOptions<std::type_identity_t<T>>& options = {});
 template <class T>
 [[nodiscard]] Array<T> self_attention(
     const View<T>& x, ViewArg<T> w_q, ViewArg<T> w_k, ViewArg<T> w_v,
@@ -164,6 +185,11 @@ struct SelfAttentionGradients {
 
 /// Gradient of self_attention. dy (..., L, dv), as the result. Errors and numerics as for
 /// scaled_dot_product_attention_backward.
+template <class T>
+void self_attention_backward_into(const View<T>& dy, ViewArg<T> x, ViewArg<T> w_q, ViewArg<T> w_k,
+                                  ViewArg<T> w_v, MutArg<T> dx, MutArg<T> dw_q, MutArg<T> dw_k,
+                                  MutArg<T> dw_v,
+                                  const AttentionOptions<std::type_identity_t<T>>& options = {});
 template <class T>
 [[nodiscard]] SelfAttentionGradients<T> self_attention_backward(
     const View<T>& dy, ViewArg<T> x, ViewArg<T> w_q, ViewArg<T> w_k, ViewArg<T> w_v,

@@ -74,9 +74,13 @@ template <class T>
   return compare(CompareOp::GreaterEqual, a, b);
 }
 
+LAMINA_EXPORT void logical_and_into(const View<bool>& a, const View<bool>& b, MutView<bool> out);
 [[nodiscard]] LAMINA_EXPORT Array<bool> logical_and(const View<bool>& a, const View<bool>& b);
+LAMINA_EXPORT void logical_or_into(const View<bool>& a, const View<bool>& b, MutView<bool> out);
 [[nodiscard]] LAMINA_EXPORT Array<bool> logical_or(const View<bool>& a, const View<bool>& b);
+LAMINA_EXPORT void logical_xor_into(const View<bool>& a, const View<bool>& b, MutView<bool> out);
 [[nodiscard]] LAMINA_EXPORT Array<bool> logical_xor(const View<bool>& a, const View<bool>& b);
+LAMINA_EXPORT void logical_not_into(const View<bool>& a, MutView<bool> out);
 [[nodiscard]] LAMINA_EXPORT Array<bool> logical_not(const View<bool>& a);
 
 /// a where the condition holds, else b; the one not chosen does not matter, even if it is NaN.
@@ -105,6 +109,10 @@ struct WhereGradients {
   Array<T> da;
   Array<T> db;
 };
+/// da and db say the shapes; one that is not defined is left out.
+template <class T>
+void where_backward_into(const View<T>& dy, const View<bool>& condition, MutArg<T> da,
+                         MutArg<T> db);
 template <class T>
 [[nodiscard]] WhereGradients<T> where_backward(const View<T>& dy, const View<bool>& condition,
                                                const Shape& shape_a, const Shape& shape_b);

@@ -127,8 +127,12 @@ template <class T>
   return conv2d(x, weight, {.stride = stride, .padding = padding});
 }
 /// Each channel with kernels of its own: weight (C * multiplier, 1, R, S), options.groups is set to
-/// C. For a single map as in the guide: conv2d. Same as torch conv2d with groups = C, NumRS2
-/// depthwise_conv2d and depthwise_conv2d_batched.
+/// C. For a single map as in the guide: conv2d. Gradients: depthwise_conv2d_backward_input,
+/// _weight, conv_backward_bias. Same as torch conv2d with groups = C, NumRS2 depthwise_conv2d and
+/// depthwise_conv2d_batched.
+template <class T>
+void depthwise_conv2d_into(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias, MutArg<T> out,
+                           const Conv2dOptions& options = {});
 template <class T>
 [[nodiscard]] Array<T> depthwise_conv2d(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias,
                                         const Conv2dOptions& options = {});
@@ -143,6 +147,10 @@ template <class T>
   return depthwise_conv2d(x, weight, View<T>(), {.stride = stride});
 }
 /// depthwise_conv2d, then a 1 x 1 convolution with `pointwise` (O, C * multiplier, 1, 1) and bias.
+/// Gradients: separable_conv2d_backward.
+template <class T>
+void separable_conv2d_into(const View<T>& x, ViewArg<T> depthwise, ViewArg<T> pointwise,
+                           ViewArg<T> bias, MutArg<T> out, const Conv2dOptions& options = {});
 template <class T>
 [[nodiscard]] Array<T> separable_conv2d(const View<T>& x, ViewArg<T> depthwise,
                                         ViewArg<T> pointwise, ViewArg<T> bias = {},
@@ -168,30 +176,88 @@ template <class T>
 
 /// dx = sum over o, t of dy * weight, of shape x_shape.
 template <class T>
+void conv1d_backward_input_into(const View<T>& dy, ViewArg<T> weight, MutArg<T> dx,
+                                const Conv1dOptions& options = {});
+template <class T>
 [[nodiscard]] Array<T> conv1d_backward_input(const View<T>& dy, ViewArg<T> weight,
                                              const Shape& x_shape,
                                              const Conv1dOptions& options = {});
+template <class T>
+void conv2d_backward_input_into(const View<T>& dy, ViewArg<T> weight, MutArg<T> dx,
+                                const Conv2dOptions& options = {});
 template <class T>
 [[nodiscard]] Array<T> conv2d_backward_input(const View<T>& dy, ViewArg<T> weight,
                                              const Shape& x_shape,
                                              const Conv2dOptions& options = {});
 template <class T>
+void conv3d_backward_input_into(const View<T>& dy, ViewArg<T> weight, MutArg<T> dx,
+                                const Conv3dOptions& options = {});
+template <class T>
 [[nodiscard]] Array<T> conv3d_backward_input(const View<T>& dy, ViewArg<T> weight,
                                              const Shape& x_shape,
                                              const Conv3dOptions& options = {});
+template <class T>
+void depthwise_conv2d_backward_input_into(const View<T>& dy, ViewArg<T> weight, MutArg<T> dx,
+                                          const Conv2dOptions& options = {});
+template <class T>
+[[nodiscard]] Array<T> depthwise_conv2d_backward_input(const View<T>& dy, ViewArg<T> weight,
+                                                       const Shape& x_shape,
+                                                       const Conv2dOptions& options = {});
 /// dweight = sum over n, p of dy * x, of shape weight_shape.
+template <class T>
+void conv1d_backward_weight_into(const View<T>& dy, ViewArg<T> x, MutArg<T> dweight,
+                                 const Conv1dOptions& options = {});
 template <class T>
 [[nodiscard]] Array<T> conv1d_backward_weight(const View<T>& dy, ViewArg<T> x,
                                               const Shape& weight_shape,
                                               const Conv1dOptions& options = {});
 template <class T>
+void conv2d_backward_weight_into(const View<T>& dy, ViewArg<T> x, MutArg<T> dweight,
+                                 const Conv2dOptions& options = {});
+template <class T>
 [[nodiscard]] Array<T> conv2d_backward_weight(const View<T>& dy, ViewArg<T> x,
                                               const Shape& weight_shape,
                                               const Conv2dOptions& options = {});
 template <class T>
+void conv3d_backward_weight_into(const View<T>& dy, ViewArg<T> x, MutArg<T> dweight,
+                                 const Conv3dOptions& options = {});
+template <class T>
 [[nodiscard]] Array<T> conv3d_backward_weight(const View<T>& dy, ViewArg<T> x,
                                               const Shape& weight_shape,
                                               const Conv3dOptions& options = {});
+template <class T>
+void depthwise_conv2d_backward_weight_into(const View<T>& dy, ViewArg<T> x, MutArg<T> dweight,
+                                           const Conv2dOptions& options = {});
+template <class T>
+[[nodiscard]] Array<T> depthwise_conv2d_backward_weight(const View<T>& dy, ViewArg<T> x,
+                                                        const Shape& weight_shape,
+                                                        const Conv2dOptions& options = {});
+
+/// dbias = sum over n, p of dy: (O). dy (N, O, spatial...) or (N, spatial..., O).
+template <class T>
+void conv_backward_bias_into(const View<T>& dy, MutArg<T> dbias,
+                             DataFormat format = DataFormat::NCHW);
+template <class T>
+[[nodiscard]] Array<T> conv_backward_bias(const View<T>& dy, DataFormat format = DataFormat::NCHW);
+
+template <class T>
+struct SeparableConv2dGradients {
+  Array<T> dx, ddepthwise, dpointwise;
+};
+/// Gradients of separable_conv2d, of the shapes of x, depthwise and pointwise; the depthwise result
+/// is computed again. That of the bias is conv_backward_bias. A result that is not defined is not
+/// computed.
+template <class T>
+void separable_conv2d_backward_into(const View<T>& dy, ViewArg<T> x, ViewArg<T> depthwise,
+                                    ViewArg<T> pointwise, MutArg<T> dx, MutArg<T> ddepthwise,
+                                    MutArg<T> dpointwise, const Conv2dOptions& options = {});
+template <class T>
+[[nodiscard]] SeparableConv2dGradients<T> separable_conv2d_backward(
+    const View<T>& dy, ViewArg<T> x, ViewArg<T> depthwise, ViewArg<T> pointwise,
+    const Conv2dOptions& options = {});
+
+// ---------------------------------------------------------------- scratch memory
+
 /// What a convolution computes.
 enum class ConvPass : std::uint8_t { Forward, BackwardInput, BackwardWeight };
 
@@ -209,9 +275,5 @@ template <class T>
 [[nodiscard]] Index conv3d_workspace_bytes(const Shape& x, const Shape& weight,
                                            const Conv3dOptions& options = {},
                                            ConvPass pass = ConvPass::Forward);
-
-/// dbias = sum over n, p of dy: (O). dy (N, O, spatial...) or (N, spatial..., O).
-template <class T>
-[[nodiscard]] Array<T> conv_backward_bias(const View<T>& dy, DataFormat format = DataFormat::NCHW);
 
 }  // namespace lamina::nn

@@ -118,26 +118,44 @@ template <class T>
 
 /// dx = sum over o, t of dy * weight, a convolution of dy; of shape x_shape.
 template <class T>
+void conv_transpose1d_backward_input_into(const View<T>& dy, ViewArg<T> weight, MutArg<T> dx,
+                                          const ConvTranspose1dOptions& options = {});
+template <class T>
 [[nodiscard]] Array<T> conv_transpose1d_backward_input(const View<T>& dy, ViewArg<T> weight,
                                                        const Shape& x_shape,
                                                        const ConvTranspose1dOptions& options = {});
 template <class T>
+void conv_transpose2d_backward_input_into(const View<T>& dy, ViewArg<T> weight, MutArg<T> dx,
+                                          const ConvTranspose2dOptions& options = {});
+template <class T>
 [[nodiscard]] Array<T> conv_transpose2d_backward_input(const View<T>& dy, ViewArg<T> weight,
                                                        const Shape& x_shape,
                                                        const ConvTranspose2dOptions& options = {});
+template <class T>
+void conv_transpose3d_backward_input_into(const View<T>& dy, ViewArg<T> weight, MutArg<T> dx,
+                                          const ConvTranspose3dOptions& options = {});
 template <class T>
 [[nodiscard]] Array<T> conv_transpose3d_backward_input(const View<T>& dy, ViewArg<T> weight,
                                                        const Shape& x_shape,
                                                        const ConvTranspose3dOptions& options = {});
 /// dweight = sum over n, q of x * dy, of shape weight_shape.
 template <class T>
+void conv_transpose1d_backward_weight_into(const View<T>& dy, ViewArg<T> x, MutArg<T> dweight,
+                                           const ConvTranspose1dOptions& options = {});
+template <class T>
 [[nodiscard]] Array<T> conv_transpose1d_backward_weight(const View<T>& dy, ViewArg<T> x,
                                                         const Shape& weight_shape,
                                                         const ConvTranspose1dOptions& options = {});
 template <class T>
+void conv_transpose2d_backward_weight_into(const View<T>& dy, ViewArg<T> x, MutArg<T> dweight,
+                                           const ConvTranspose2dOptions& options = {});
+template <class T>
 [[nodiscard]] Array<T> conv_transpose2d_backward_weight(const View<T>& dy, ViewArg<T> x,
                                                         const Shape& weight_shape,
                                                         const ConvTranspose2dOptions& options = {});
+template <class T>
+void conv_transpose3d_backward_weight_into(const View<T>& dy, ViewArg<T> x, MutArg<T> dweight,
+                                           const ConvTranspose3dOptions& options = {});
 template <class T>
 [[nodiscard]] Array<T> conv_transpose3d_backward_weight(const View<T>& dy, ViewArg<T> x,
                                                         const Shape& weight_shape,

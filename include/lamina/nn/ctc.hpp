@@ -24,6 +24,12 @@ struct CtcOptions {
 /// label that is blank and for lengths outside their range; Error(DimensionMismatch).
 /// Gradient: ctc_loss_backward. Numerics: recursions in logarithms in double.
 /// torch.nn.functional.ctc_loss (log_probs first). Graves et al. 2006, ICML.
+/// In place: no.
+template <class T>
+void ctc_loss_into(const View<std::int64_t>& y_true, const View<T>& log_probs,
+                   const View<std::int64_t>& input_lengths,
+                   const View<std::int64_t>& target_lengths, MutArg<T> out,
+                   ReductionMode mode = ReductionMode::Mean, const CtcOptions& options = {});
 template <class T>
 [[nodiscard]] Array<T> ctc_loss(const View<std::int64_t>& y_true, const View<T>& log_probs,
                                 const View<std::int64_t>& input_lengths,
@@ -33,6 +39,12 @@ template <class T>
 /// With respect to log_probs: minus the probability, given the target, that a frame has a class.
 /// That is the derivative itself; PyTorch's has the gradient of log_softmax mixed in, which makes
 /// no difference behind log_softmax. Of an infinite loss it is NaN, unless zero_infinity.
+template <class T>
+void ctc_loss_backward_into(const View<T>& dy, const View<std::int64_t>& y_true,
+                            ViewArg<T> log_probs, const View<std::int64_t>& input_lengths,
+                            const View<std::int64_t>& target_lengths, MutArg<T> dx,
+                            ReductionMode mode = ReductionMode::Mean,
+                            const CtcOptions& options = {});
 template <class T>
 [[nodiscard]] Array<T> ctc_loss_backward(const View<T>& dy, const View<std::int64_t>& y_true,
                                          ViewArg<T> log_probs,

@@ -85,6 +85,10 @@ struct EmbeddingBagOptions {
 /// in order; Max gives NaN where an entry has NaN. Same as torch.nn.functional.embedding_bag,
 /// NumRS2 embedding_bag (one bag; its max skips NaN).
 template <class T>
+void embedding_bag_into(const View<std::int64_t>& indices, const View<T>& table, BagMode mode,
+                        MutArg<T> out,
+                        const EmbeddingBagOptions<std::type_identity_t<T>>& options = {});
+template <class T>
 [[nodiscard]] Array<T> embedding_bag(
     const View<std::int64_t>& indices, const View<T>& table, BagMode mode = BagMode::Sum,
     const EmbeddingBagOptions<std::type_identity_t<T>>& options = {});
@@ -102,6 +106,10 @@ template <class T>
 /// Numerics: added in the order of the entries, whatever the number of threads. Errors as for
 /// embedding_bag; Error(DimensionMismatch): shape of dy.
 template <class T>
+void embedding_bag_backward_into(const View<T>& dy, const View<std::int64_t>& indices,
+                                 ViewArg<T> table, BagMode mode, MutArg<T> dtable,
+                                 const EmbeddingBagOptions<std::type_identity_t<T>>& options = {});
+template <class T>
 [[nodiscard]] Array<T> embedding_bag_backward(
     const View<T>& dy, const View<std::int64_t>& indices, ViewArg<T> table,
     BagMode mode = BagMode::Sum, const EmbeddingBagOptions<std::type_identity_t<T>>& options = {});
@@ -112,6 +120,10 @@ template <class T>
 ///
 /// Returns the shape of indices; 0 for entries with the padding index. Errors as for
 /// embedding_bag_backward; Error(InvalidOperation): options have no weights.
+template <class T>
+void embedding_bag_backward_weights_into(
+    const View<T>& dy, const View<std::int64_t>& indices, ViewArg<T> table, MutArg<T> dweights,
+    const EmbeddingBagOptions<std::type_identity_t<T>>& options);
 template <class T>
 [[nodiscard]] Array<T> embedding_bag_backward_weights(
     const View<T>& dy, const View<std::int64_t>& indices, ViewArg<T> table,

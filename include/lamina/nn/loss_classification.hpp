@@ -157,6 +157,37 @@ template <class T>
     ReductionMode mode = ReductionMode::Mean,
     const ClassLossOptions<std::type_identity_t<T>>& options = {});
 
+// The losses, and the gradients with respect to target distributions, into memory of its own.
+
+template <class T>
+void cross_entropy_into(const View<std::int64_t>& y_true, const View<T>& logits, MutArg<T> out,
+                        const CrossEntropyOptions<std::type_identity_t<T>>& options = {});
+template <class T>
+void cross_entropy_into(const View<T>& y_true, ViewArg<T> logits, MutArg<T> out,
+                        const CrossEntropyOptions<std::type_identity_t<T>>& options = {});
+template <class T>
+void cross_entropy_backward_true_into(
+    const View<T>& dy, ViewArg<T> y_true, ViewArg<T> logits, MutArg<T> out,
+    const CrossEntropyOptions<std::type_identity_t<T>>& options = {});
+template <class T>
+void sparse_categorical_cross_entropy_into(
+    const View<std::int64_t>& y_true, const View<T>& y_pred, MutArg<T> out,
+    ReductionMode mode = ReductionMode::Mean,
+    const ClassLossOptions<std::type_identity_t<T>>& options = {});
+template <class T>
+void categorical_cross_entropy_into(const View<T>& y_true, ViewArg<T> y_pred, MutArg<T> out,
+                                    ReductionMode mode = ReductionMode::Mean,
+                                    const ClassLossOptions<std::type_identity_t<T>>& options = {});
+template <class T>
+void categorical_cross_entropy_backward_true_into(
+    const View<T>& dy, ViewArg<T> y_true, ViewArg<T> y_pred, MutArg<T> out,
+    ReductionMode mode = ReductionMode::Mean,
+    const ClassLossOptions<std::type_identity_t<T>>& options = {});
+template <class T>
+void nll_loss_into(const View<std::int64_t>& y_true, const View<T>& log_probs, MutArg<T> out,
+                   ReductionMode mode = ReductionMode::Mean,
+                   const ClassLossOptions<std::type_identity_t<T>>& options = {});
+
 // Gradients with respect to the scores, into `out`, which may be the scores.
 
 template <class T>

@@ -22,6 +22,10 @@ struct PairGradients {
 /// cosine_embedding_loss_backward. Numerics: sums and cos in double; NaN propagates.
 /// torch.nn.functional.cosine_embedding_loss, NumRS2 cosine_embedding_loss (which adds 1e-8 to the
 /// denominator).
+/// In place: no.
+template <class T>
+void cosine_embedding_loss_into(const View<T>& x1, ViewArg<T> x2, ViewArg<T> y, MutArg<T> out,
+                                double margin = 0.0, ReductionMode mode = ReductionMode::Mean);
 template <class T>
 [[nodiscard]] Array<T> cosine_embedding_loss(const View<T>& x1, ViewArg<T> x2, ViewArg<T> y,
                                              double margin = 0.0,
@@ -31,7 +35,13 @@ template <class T>
 [[nodiscard]] Array<T> cosine_embedding_loss(const View<T>& x1, ViewArg<T> x2,
                                              std::type_identity_t<T> y, double margin = 0.0,
                                              ReductionMode mode = ReductionMode::Mean);
-/// dy of the shape of the loss. The kink belongs to the flat side.
+/// dy of the shape of the loss. The kink belongs to the flat side. A result that is not
+/// defined is left out.
+template <class T>
+void cosine_embedding_loss_backward_into(const View<T>& dy, ViewArg<T> x1, ViewArg<T> x2,
+                                         ViewArg<T> y, MutArg<T> dx1, MutArg<T> dx2,
+                                         double margin = 0.0,
+                                         ReductionMode mode = ReductionMode::Mean);
 template <class T>
 [[nodiscard]] PairGradients<T> cosine_embedding_loss_backward(
     const View<T>& dy, ViewArg<T> x1, ViewArg<T> x2, ViewArg<T> y, double margin = 0.0,
@@ -50,9 +60,16 @@ template <class T>
 /// Gradient: contrastive_loss_backward; 0 at d = 0. Hadsell, Chopra and LeCun 2006 (whose Y is
 /// 1 - y_true).
 template <class T>
+void contrastive_loss_into(const View<T>& y_true, ViewArg<T> x1, ViewArg<T> x2, MutArg<T> out,
+                           double margin = 1.0, ReductionMode mode = ReductionMode::Mean);
+template <class T>
 [[nodiscard]] Array<T> contrastive_loss(const View<T>& y_true, ViewArg<T> x1, ViewArg<T> x2,
                                         double margin = 1.0,
                                         ReductionMode mode = ReductionMode::Mean);
+template <class T>
+void contrastive_loss_backward_into(const View<T>& dy, ViewArg<T> y_true, ViewArg<T> x1,
+                                    ViewArg<T> x2, MutArg<T> dx1, MutArg<T> dx2,
+                                    double margin = 1.0, ReductionMode mode = ReductionMode::Mean);
 template <class T>
 [[nodiscard]] PairGradients<T> contrastive_loss_backward(const View<T>& dy, ViewArg<T> y_true,
                                                          ViewArg<T> x1, ViewArg<T> x2,
@@ -83,10 +100,20 @@ struct TripletGradients {
 /// torch.nn.functional.triplet_margin_loss. Schroff, Kalenichenko and Philbin 2015,
 /// arXiv:1503.03832; swap: Balntas et al. 2016.
 template <class T>
+void triplet_margin_loss_into(const View<T>& anchor, ViewArg<T> positive, ViewArg<T> negative,
+                              MutArg<T> out, ReductionMode mode = ReductionMode::Mean,
+                              const TripletMarginOptions& options = {});
+template <class T>
 [[nodiscard]] Array<T> triplet_margin_loss(const View<T>& anchor, ViewArg<T> positive,
                                            ViewArg<T> negative,
                                            ReductionMode mode = ReductionMode::Mean,
                                            const TripletMarginOptions& options = {});
+template <class T>
+void triplet_margin_loss_backward_into(const View<T>& dy, ViewArg<T> anchor, ViewArg<T> positive,
+                                       ViewArg<T> negative, MutArg<T> danchor, MutArg<T> dpositive,
+                                       MutArg<T> dnegative,
+                                       ReductionMode mode = ReductionMode::Mean,
+                                       const TripletMarginOptions& options = {});
 template <class T>
 [[nodiscard]] TripletGradients<T> triplet_margin_loss_backward(
     const View<T>& dy, ViewArg<T> anchor, ViewArg<T> positive, ViewArg<T> negative,

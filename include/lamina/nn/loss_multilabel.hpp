@@ -23,9 +23,19 @@ struct MultiMarginOptions {
 /// 1 or 2; Error(DimensionMismatch) for shapes that do not fit.
 /// Gradient: multi_margin_loss_backward. torch.nn.functional.multi_margin_loss. Crammer and Singer
 /// 2001.
+/// In place: no.
+template <class T>
+void multi_margin_loss_into(const View<std::int64_t>& y_true, const View<T>& x, MutArg<T> out,
+                            ReductionMode mode = ReductionMode::Mean,
+                            const MultiMarginOptions<std::type_identity_t<T>>& options = {});
 template <class T>
 [[nodiscard]] Array<T> multi_margin_loss(
     const View<std::int64_t>& y_true, const View<T>& x, ReductionMode mode = ReductionMode::Mean,
+    const MultiMarginOptions<std::type_identity_t<T>>& options = {});
+template <class T>
+void multi_margin_loss_backward_into(
+    const View<T>& dy, const View<std::int64_t>& y_true, ViewArg<T> x, MutArg<T> dx,
+    ReductionMode mode = ReductionMode::Mean,
     const MultiMarginOptions<std::type_identity_t<T>>& options = {});
 template <class T>
 [[nodiscard]] Array<T> multi_margin_loss_backward(
@@ -42,8 +52,15 @@ template <class T>
 /// shapes that differ. Gradient: multi_label_margin_loss_backward.
 /// torch.nn.functional.multilabel_margin_loss.
 template <class T>
+void multi_label_margin_loss_into(const View<std::int64_t>& y_true, const View<T>& x, MutArg<T> out,
+                                  ReductionMode mode = ReductionMode::Mean);
+template <class T>
 [[nodiscard]] Array<T> multi_label_margin_loss(const View<std::int64_t>& y_true, const View<T>& x,
                                                ReductionMode mode = ReductionMode::Mean);
+template <class T>
+void multi_label_margin_loss_backward_into(const View<T>& dy, const View<std::int64_t>& y_true,
+                                           ViewArg<T> x, MutArg<T> dx,
+                                           ReductionMode mode = ReductionMode::Mean);
 template <class T>
 [[nodiscard]] Array<T> multi_label_margin_loss_backward(const View<T>& dy,
                                                         const View<std::int64_t>& y_true,
@@ -57,9 +74,18 @@ template <class T>
 /// Gradient: multi_label_soft_margin_loss_backward.
 /// torch.nn.functional.multilabel_soft_margin_loss.
 template <class T>
+void multi_label_soft_margin_loss_into(const View<T>& y_true, ViewArg<T> logits, MutArg<T> out,
+                                       ReductionMode mode = ReductionMode::Mean,
+                                       ViewArg<T> weight = {});
+template <class T>
 [[nodiscard]] Array<T> multi_label_soft_margin_loss(const View<T>& y_true, ViewArg<T> logits,
                                                     ReductionMode mode = ReductionMode::Mean,
                                                     ViewArg<T> weight = {});
+template <class T>
+void multi_label_soft_margin_loss_backward_into(const View<T>& dy, ViewArg<T> y_true,
+                                                ViewArg<T> logits, MutArg<T> dx,
+                                                ReductionMode mode = ReductionMode::Mean,
+                                                ViewArg<T> weight = {});
 template <class T>
 [[nodiscard]] Array<T> multi_label_soft_margin_loss_backward(
     const View<T>& dy, ViewArg<T> y_true, ViewArg<T> logits,

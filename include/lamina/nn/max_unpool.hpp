@@ -29,6 +29,9 @@ template <class T, int Rank>
 [[nodiscard]] Array<T> max_unpool(const View<T>& x, const View<std::int64_t>& indices,
                                   const PerAxis<Rank>& kernel, const UnpoolOptions<Rank>& options);
 template <class T, int Rank>
+void max_unpool_backward_into(const View<T>& dy, const View<std::int64_t>& indices,
+                              const MutView<T>& dx, DataFormat format);
+template <class T, int Rank>
 [[nodiscard]] Array<T> max_unpool_backward(const View<T>& dy, const View<std::int64_t>& indices,
                                            DataFormat format);
 }  // namespace detail
@@ -81,14 +84,29 @@ template <class T>
 
 /// dx[n, c, i] = dy[n, c, indices[n, c, i]].
 template <class T>
+void max_unpool1d_backward_into(const View<T>& dy, const View<std::int64_t>& indices, MutArg<T> dx,
+                                DataFormat format = DataFormat::NCHW) {
+  detail::max_unpool_backward_into<T, 1>(dy, indices, dx, format);
+}
+template <class T>
 [[nodiscard]] Array<T> max_unpool1d_backward(const View<T>& dy, const View<std::int64_t>& indices,
                                              DataFormat format = DataFormat::NCHW) {
   return detail::max_unpool_backward<T, 1>(dy, indices, format);
 }
 template <class T>
+void max_unpool2d_backward_into(const View<T>& dy, const View<std::int64_t>& indices, MutArg<T> dx,
+                                DataFormat format = DataFormat::NCHW) {
+  detail::max_unpool_backward_into<T, 2>(dy, indices, dx, format);
+}
+template <class T>
 [[nodiscard]] Array<T> max_unpool2d_backward(const View<T>& dy, const View<std::int64_t>& indices,
                                              DataFormat format = DataFormat::NCHW) {
   return detail::max_unpool_backward<T, 2>(dy, indices, format);
+}
+template <class T>
+void max_unpool3d_backward_into(const View<T>& dy, const View<std::int64_t>& indices, MutArg<T> dx,
+                                DataFormat format = DataFormat::NCHW) {
+  detail::max_unpool_backward_into<T, 3>(dy, indices, dx, format);
 }
 template <class T>
 [[nodiscard]] Array<T> max_unpool3d_backward(const View<T>& dy, const View<std::int64_t>& indices,

@@ -34,6 +34,11 @@ struct MultiHeadAttentionWeights {
 /// these two. Same as torch.nn.MultiheadAttention (batch first; its in_proj_weight is w_q, w_k and
 /// w_v stacked). Vaswani et al. 2017.
 template <class T>
+void multi_head_attention_into(const View<T>& query, ViewArg<T> key, ViewArg<T> value,
+                               const MultiHeadAttentionWeights<std::type_identity_t<T>>& weights,
+                               Index heads, MutArg<T> out,
+                               const AttentionOptions<std::type_identity_t<T>>& options = {});
+template <class T>
 [[nodiscard]] Array<T> multi_head_attention(
     const View<T>& query, ViewArg<T> key, ViewArg<T> value,
     const MultiHeadAttentionWeights<std::type_identity_t<T>>& weights, Index heads,
@@ -55,9 +60,24 @@ struct MultiHeadAttentionGradients {
   Array<T> db_q, db_k, db_v, db_o;
 };
 
+/// Where multi_head_attention_backward_into writes: of those shapes, and apart from each other and
+/// from all arguments. What is not defined is left out.
+template <class T>
+struct MultiHeadAttentionGradientViews {
+  MutView<T> dquery = {}, dkey = {}, dvalue = {};
+  MutView<T> dw_q = {}, dw_k = {}, dw_v = {}, dw_o = {};
+  MutView<T> db_q = {}, db_k = {}, db_v = {}, db_o = {};
+};
+
 /// Gradient of multi_head_attention. dy (..., Lq, out), as the result. The projections and the
 /// attention are computed again. Errors and numerics as for multi_head_attention and
 /// scaled_dot_product_attention_backward.
+template <class T>
+void multi_head_attention_backward_into(
+    const View<T>& dy, ViewArg<T> query, ViewArg<T> key, ViewArg<T> value,
+    const MultiHeadAttentionWeights<std::type_identity_t<T>>& weights, Index heads,
+    const MultiHeadAttentionGradientViews<std::type_identity_t<T>>& gradients,
+    const AttentionOptions<std::type_identity_t<T>>& options = {});
 template <class T>
 [[nodiscard]] MultiHeadAttentionGradients<T> multi_head_attention_backward(
     const View<T>& dy, ViewArg<T> query, ViewArg<T> key, ViewArg<T> value,

@@ -21,16 +21,26 @@ enum class PaddingValue : std::uint8_t { Zero, Reflect, Replicate, Circular };
 /// larger. Any strides. Error(InvalidOperation): negative amounts; Reflect by the extent or more;
 /// Circular by more than the extent; an empty axis padded with anything but zeros.
 /// Error(DimensionMismatch): more amounts than axes. Gradient: pad_backward. Same as
-/// torch.nn.functional.pad, numpy.pad, ONNX Pad.
+/// torch.nn.functional.pad, numpy.pad, ONNX Pad. In place: no.
+template <class T>
+void pad_into(const View<T>& x, const std::vector<PaddingAmount>& amounts, MutArg<T> out,
+              PaddingValue value = PaddingValue::Zero);
 template <class T>
 [[nodiscard]] Array<T> pad(const View<T>& x, const std::vector<PaddingAmount>& amounts,
                            PaddingValue value = PaddingValue::Zero);
 /// With `constant` instead of zeros. Gradient: pad_backward with PaddingValue::Zero.
 template <class T>
+void pad_into(const View<T>& x, const std::vector<PaddingAmount>& amounts, MutArg<T> out,
+              std::type_identity_t<T> constant);
+template <class T>
 [[nodiscard]] Array<T> pad(const View<T>& x, const std::vector<PaddingAmount>& amounts,
                            std::type_identity_t<T> constant);
 
 /// Gradient of pad: each element of x collects from all places it went to. dy has pad's shape.
+/// In place: no.
+template <class T>
+void pad_backward_into(const View<T>& dy, const std::vector<PaddingAmount>& amounts, MutArg<T> dx,
+                       PaddingValue value = PaddingValue::Zero);
 template <class T>
 [[nodiscard]] Array<T> pad_backward(const View<T>& dy, const std::vector<PaddingAmount>& amounts,
                                     PaddingValue value = PaddingValue::Zero);

@@ -73,6 +73,9 @@ template <class T, int Rank>
 [[nodiscard]] MaxPoolResult<T> max_pool(const View<T>& x, const PerAxis<Rank>& kernel,
                                         bool with_indices, const PoolOptions<Rank>& options);
 template <class T, int Rank>
+void max_pool_backward_into(const View<T>& dy, const View<T>& x, const PerAxis<Rank>& kernel,
+                            const MutView<T>& dx, const PoolOptions<Rank>& options);
+template <class T, int Rank>
 [[nodiscard]] Array<T> max_pool_backward(const View<T>& dy, const View<T>& x,
                                          const PerAxis<Rank>& kernel,
                                          const PoolOptions<Rank>& options);
@@ -101,6 +104,10 @@ void lp_pool_into(const View<T>& x, double p, const PerAxis<Rank>& kernel, const
 template <class T, int Rank>
 [[nodiscard]] Array<T> lp_pool(const View<T>& x, double p, const PerAxis<Rank>& kernel,
                                const PoolOptions<Rank>& options);
+template <class T, int Rank>
+void lp_pool_backward_into(const View<T>& dy, const View<T>& x, const View<T>& y, double p,
+                           const PerAxis<Rank>& kernel, const MutView<T>& dx,
+                           const PoolOptions<Rank>& options);
 template <class T, int Rank>
 [[nodiscard]] Array<T> lp_pool_backward(const View<T>& dy, const View<T>& x, const View<T>& y,
                                         double p, const PerAxis<Rank>& kernel,
@@ -200,6 +207,11 @@ template <class T>
 /// with the indices of any max pooling, max_pool2d_with_indices or adaptive, and x's shape.
 /// dy (as the result)   dx (as x). Error(IndexOutOfBounds): an index beyond x; -1 is nowhere.
 template <class T>
+void max_pool1d_backward_into(const View<T>& dy, ViewArg<T> x, const PerAxis<1>& kernel,
+                              MutArg<T> dx, const Pool1dOptions& options = {}) {
+  detail::max_pool_backward_into<T, 1>(dy, x, kernel, dx, options);
+}
+template <class T>
 [[nodiscard]] Array<T> max_pool1d_backward(const View<T>& dy, ViewArg<T> x,
                                            const PerAxis<1>& kernel,
                                            const Pool1dOptions& options = {}) {
@@ -217,6 +229,11 @@ void max_pool1d_backward_into(const View<T>& dy, const View<std::int64_t>& indic
   detail::max_pool_backward_into<T, 1>(dy, indices, dx, format);
 }
 template <class T>
+void max_pool2d_backward_into(const View<T>& dy, ViewArg<T> x, const PerAxis<2>& kernel,
+                              MutArg<T> dx, const Pool2dOptions& options = {}) {
+  detail::max_pool_backward_into<T, 2>(dy, x, kernel, dx, options);
+}
+template <class T>
 [[nodiscard]] Array<T> max_pool2d_backward(const View<T>& dy, ViewArg<T> x,
                                            const PerAxis<2>& kernel,
                                            const Pool2dOptions& options = {}) {
@@ -232,6 +249,11 @@ template <class T>
 void max_pool2d_backward_into(const View<T>& dy, const View<std::int64_t>& indices, MutArg<T> dx,
                               DataFormat format = DataFormat::NCHW) {
   detail::max_pool_backward_into<T, 2>(dy, indices, dx, format);
+}
+template <class T>
+void max_pool3d_backward_into(const View<T>& dy, ViewArg<T> x, const PerAxis<3>& kernel,
+                              MutArg<T> dx, const Pool3dOptions& options = {}) {
+  detail::max_pool_backward_into<T, 3>(dy, x, kernel, dx, options);
 }
 template <class T>
 [[nodiscard]] Array<T> max_pool3d_backward(const View<T>& dy, ViewArg<T> x,
@@ -379,16 +401,34 @@ template <class T>
 /// dx_i = sign(x_i) |x_i|^(p-1) times the sum of dy / y^(p-1) of the windows that hold it; y is the
 /// result. A window of zeros hands on nothing.
 template <class T>
+void lp_pool1d_backward_into(const View<T>& dy, ViewArg<T> x, ViewArg<T> y, double p,
+                             const PerAxis<1>& kernel, MutArg<T> dx,
+                             const Pool1dOptions& options = {}) {
+  detail::lp_pool_backward_into<T, 1>(dy, x, y, p, kernel, dx, options);
+}
+template <class T>
 [[nodiscard]] Array<T> lp_pool1d_backward(const View<T>& dy, ViewArg<T> x, ViewArg<T> y, double p,
                                           const PerAxis<1>& kernel,
                                           const Pool1dOptions& options = {}) {
   return detail::lp_pool_backward<T, 1>(dy, x, y, p, kernel, options);
 }
 template <class T>
+void lp_pool2d_backward_into(const View<T>& dy, ViewArg<T> x, ViewArg<T> y, double p,
+                             const PerAxis<2>& kernel, MutArg<T> dx,
+                             const Pool2dOptions& options = {}) {
+  detail::lp_pool_backward_into<T, 2>(dy, x, y, p, kernel, dx, options);
+}
+template <class T>
 [[nodiscard]] Array<T> lp_pool2d_backward(const View<T>& dy, ViewArg<T> x, ViewArg<T> y, double p,
                                           const PerAxis<2>& kernel,
                                           const Pool2dOptions& options = {}) {
   return detail::lp_pool_backward<T, 2>(dy, x, y, p, kernel, options);
+}
+template <class T>
+void lp_pool3d_backward_into(const View<T>& dy, ViewArg<T> x, ViewArg<T> y, double p,
+                             const PerAxis<3>& kernel, MutArg<T> dx,
+                             const Pool3dOptions& options = {}) {
+  detail::lp_pool_backward_into<T, 3>(dy, x, y, p, kernel, dx, options);
 }
 template <class T>
 [[nodiscard]] Array<T> lp_pool3d_backward(const View<T>& dy, ViewArg<T> x, ViewArg<T> y, double p,

@@ -19,6 +19,9 @@ struct PositionalEncodingOptions {
 /// error stays below 1 ULP of 1 for float and 1e-12 for double at positions up to 1e6 (NumRS2 in
 /// float: 5e-4 at 1e4). Same as NumRS2 positional_encoding (which refuses odd d_model); Vaswani et
 /// al. 2017.
+/// `out` (seq_len, d_model) says how many.
+template <class T>
+void positional_encoding_into(MutView<T> out, const PositionalEncodingOptions& options = {});
 template <class T>
 [[nodiscard]] Array<T> positional_encoding(Index seq_len, Index d_model,
                                            const PositionalEncodingOptions& options = {});

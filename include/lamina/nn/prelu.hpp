@@ -35,6 +35,8 @@ template <std::floating_point T>
 /// slope. The result has the shape of slope. The same bits on any number of threads. Errors as for
 /// prelu.
 template <std::floating_point T>
+void prelu_backward_slope_into(const View<T>& dy, ViewArg<T> x, ViewArg<T> slope, MutArg<T> dslope);
+template <std::floating_point T>
 [[nodiscard]] Array<T> prelu_backward_slope(const View<T>& dy, ViewArg<T> x, ViewArg<T> slope);
 
 }  // namespace lamina::nn

@@ -54,19 +54,28 @@ struct RecurrentWeights {
   // No aggregate: GCC 12 fails on default members of one that is an element of a braced list.
   RecurrentWeights() = default;
   RecurrentWeights(View<T> input, View<T> state, View<T> input_bias = View<T>(),
-                   View<T> state_bias = View<T>())
-      : w_ih(input), w_hh(state), b_ih(input_bias), b_hh(state_bias) {}
+                   View<T> state_bias = View<T>(), View<T> peepholes = View<T>())
+      : w_ih(input), w_hh(state), b_ih(input_bias), b_hh(state_bias), peephole(peepholes) {}
 
   View<T> w_ih;  ///< (gates * hidden, features)
   View<T> w_hh;  ///< (gates * hidden, hidden)
   View<T> b_ih;  ///< (gates * hidden), or absent
   View<T> b_hh;  ///< (gates * hidden), or absent
+  /// LSTM only: (3, hidden), what the cell adds to the sums of the input, forget and output gate;
+  /// or absent.
+  View<T> peephole;
 };
 
 /// Gradients of RecurrentWeights; of shape (0) where the weight is absent.
 template <class T>
 struct RecurrentWeightGradients {
-  Array<T> dw_ih, dw_hh, db_ih, db_hh;
+  Array<T> dw_ih, dw_hh, db_ih, db_hh, dpeephole;
+};
+/// Where an _into form writes them: of the shapes of the weights, apart from each other and from
+/// all arguments. What is not defined is left out.
+template <class T>
+struct RecurrentWeightGradientViews {
+  MutView<T> dw_ih = {}, dw_hh = {}, db_ih = {}, db_hh = {}, dpeephole = {};
 };
 
 /// Hidden state and cell of an LSTM.
@@ -81,6 +90,12 @@ struct RecurrentCellGradients {
   Array<T> dx, dh, dc;
   RecurrentWeightGradients<T> weights;
 };
+/// Where an _into form writes them; see RecurrentWeightGradientViews.
+template <class T>
+struct RecurrentCellGradientViews {
+  MutView<T> dx = {}, dh = {}, dc = {};
+  RecurrentWeightGradientViews<T> weights = {};
+};
 
 /// One step of a plain recurrent network.
 ///
@@ -91,6 +106,10 @@ struct RecurrentCellGradients {
 /// Gradient: rnn_cell_backward. Numerics: products as matmul, tanh within 3 ULP; the same bits on
 /// any number of threads; NaN propagates. torch.nn.RNNCell, ONNX RNN. Elman 1990.
 template <class T>
+void rnn_cell_into(const View<T>& x, ViewArg<T> h,
+                   const RecurrentWeights<std::type_identity_t<T>>& weights, MutArg<T> out,
+                   const RecurrentCellOptions& options = {});
+template <class T>
 [[nodiscard]] Array<T> rnn_cell(const View<T>& x, ViewArg<T> h,
                                 const RecurrentWeights<std::type_identity_t<T>>& weights,
                                 const RecurrentCellOptions& options = {});
@@ -99,9 +118,16 @@ template <class T>
 ///   i, f, g, o = sigmoid, sigmoid, tanh, sigmoid of the gates of (w_ih x + b_ih + w_hh h + b_hh)
 ///   c' = f c + i g,   h' = o tanh(c')
 ///
+/// with peepholes p: p_i c is added to the sum of i, p_f c to that of f and p_o c' to that of o.
+///
 /// x (..., features)   h, c (..., hidden), zeros if absent   returns {h', c'}. sigmoid and tanh
 /// within 3 ULP; otherwise as rnn_cell. Gradient: lstm_cell_backward. torch.nn.LSTMCell, ONNX LSTM
-/// (which orders the gates i, o, f, c). Hochreiter and Schmidhuber 1997, Gers et al. 2000.
+/// (which orders the gates i, o, f, c). Hochreiter and Schmidhuber 1997, Gers et al. 2000
+/// and 2002 (peepholes).
+template <class T>
+void lstm_cell_into(const View<T>& x, ViewArg<T> h, ViewArg<T> c,
+                    const RecurrentWeights<std::type_identity_t<T>>& weights, MutArg<T> h_next,
+                    MutArg<T> c_next);
 template <class T>
 [[nodiscard]] LstmState<T> lstm_cell(const View<T>& x, ViewArg<T> h, ViewArg<T> c,
                                      const RecurrentWeights<std::type_identity_t<T>>& weights);
@@ -115,6 +141,10 @@ template <class T>
 /// As rnn_cell. Gradient: gru_cell_backward. torch.nn.GRUCell, ONNX GRU (which orders the gates
 /// z, r, h). Cho et al. 2014.
 template <class T>
+void gru_cell_into(const View<T>& x, ViewArg<T> h,
+                   const RecurrentWeights<std::type_identity_t<T>>& weights, MutArg<T> out,
+                   const RecurrentCellOptions& options = {});
+template <class T>
 [[nodiscard]] Array<T> gru_cell(const View<T>& x, ViewArg<T> h,
                                 const RecurrentWeights<std::type_identity_t<T>>& weights,
                                 const RecurrentCellOptions& options = {});
@@ -122,16 +152,30 @@ template <class T>
 /// Gradient of rnn_cell. dh_next has the shape of the result; the others as in the forward call,
 /// whose errors and numerics hold.
 template <class T>
+void rnn_cell_backward_into(const View<T>& dh_next, ViewArg<T> x, ViewArg<T> h,
+                            const RecurrentWeights<std::type_identity_t<T>>& weights,
+                            const RecurrentCellGradientViews<std::type_identity_t<T>>& gradients,
+                            const RecurrentCellOptions& options = {});
+template <class T>
 [[nodiscard]] RecurrentCellGradients<T> rnn_cell_backward(
     const View<T>& dh_next, ViewArg<T> x, ViewArg<T> h,
     const RecurrentWeights<std::type_identity_t<T>>& weights,
     const RecurrentCellOptions& options = {});
 /// Gradient of lstm_cell. dh_next or dc_next may be absent: zeros.
 template <class T>
+void lstm_cell_backward_into(const View<T>& dh_next, ViewArg<T> dc_next, ViewArg<T> x, ViewArg<T> h,
+                             ViewArg<T> c, const RecurrentWeights<std::type_identity_t<T>>& weights,
+                             const RecurrentCellGradientViews<std::type_identity_t<T>>& gradients);
+template <class T>
 [[nodiscard]] RecurrentCellGradients<T> lstm_cell_backward(
     const View<T>& dh_next, ViewArg<T> dc_next, ViewArg<T> x, ViewArg<T> h, ViewArg<T> c,
     const RecurrentWeights<std::type_identity_t<T>>& weights);
 /// Gradient of gru_cell.
+template <class T>
+void gru_cell_backward_into(const View<T>& dh_next, ViewArg<T> x, ViewArg<T> h,
+                            const RecurrentWeights<std::type_identity_t<T>>& weights,
+                            const RecurrentCellGradientViews<std::type_identity_t<T>>& gradients,
+                            const RecurrentCellOptions& options = {});
 template <class T>
 [[nodiscard]] RecurrentCellGradients<T> gru_cell_backward(
     const View<T>& dh_next, ViewArg<T> x, ViewArg<T> h,
@@ -170,6 +214,13 @@ struct RecurrentGradients {
   Array<T> dx, dh0, dc0;
   std::vector<RecurrentWeightGradients<T>> weights;
 };
+/// Where an _into form writes them; see RecurrentWeightGradientViews. weights: none, or one for
+/// each of the weights.
+template <class T>
+struct RecurrentGradientViews {
+  MutView<T> dx = {}, dh0 = {}, dc0 = {};
+  std::vector<RecurrentWeightGradientViews<T>> weights = {};
+};
 
 /// A plain recurrent network over sequences: rnn_cell at every step, each layer on the outputs of
 /// the one below.
@@ -192,12 +243,23 @@ struct RecurrentGradients {
 /// beyond results is a few MiB or that of two results.
 /// Same as torch.nn.RNN (packed sequences: lengths), ONNX RNN (sequence_lens).
 template <class T>
+void rnn_into(const View<T>& x,
+              const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights, MutArg<T> y,
+              MutArg<T> h, ViewArg<T> h0 = {}, const RecurrentOptions& options = {},
+              RecurrentTrace<std::type_identity_t<T>>* trace = nullptr);
+template <class T>
 [[nodiscard]] RecurrentResult<T> rnn(
     const View<T>& x, const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights,
     ViewArg<T> h0 = {}, const RecurrentOptions& options = {},
     RecurrentTrace<std::type_identity_t<T>>* trace = nullptr);
 /// A long short-term memory over sequences: lstm_cell at every step. c0 and c as h0 and h;
-/// otherwise as rnn. Gradient: lstm_backward. torch.nn.LSTM, ONNX LSTM (without peepholes).
+/// otherwise as rnn. Gradient: lstm_backward. torch.nn.LSTM (without peepholes), ONNX LSTM.
+template <class T>
+void lstm_into(const View<T>& x,
+               const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights, MutArg<T> y,
+               MutArg<T> h, MutArg<T> c, ViewArg<T> h0 = {}, ViewArg<T> c0 = {},
+               const RecurrentOptions& options = {},
+               RecurrentTrace<std::type_identity_t<T>>* trace = nullptr);
 template <class T>
 [[nodiscard]] LstmResult<T> lstm(
     const View<T>& x, const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights,
@@ -205,6 +267,11 @@ template <class T>
     RecurrentTrace<std::type_identity_t<T>>* trace = nullptr);
 /// Gated recurrent units over sequences: gru_cell at every step. As rnn. Gradient: gru_backward.
 /// torch.nn.GRU, ONNX GRU.
+template <class T>
+void gru_into(const View<T>& x,
+              const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights, MutArg<T> y,
+              MutArg<T> h, ViewArg<T> h0 = {}, const RecurrentOptions& options = {},
+              RecurrentTrace<std::type_identity_t<T>>* trace = nullptr);
 template <class T>
 [[nodiscard]] RecurrentResult<T> gru(
     const View<T>& x, const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights,
@@ -219,6 +286,12 @@ template <class T>
 /// neither dy nor dh. Otherwise errors and numerics as rnn; gradients of y beyond a length are not
 /// read, dx is 0 there.
 template <class T>
+void rnn_backward_into(const View<T>& dy, ViewArg<T> dh, ViewArg<T> x,
+                       const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights,
+                       const RecurrentGradientViews<std::type_identity_t<T>>& gradients,
+                       ViewArg<T> h0 = {}, const RecurrentOptions& options = {},
+                       const RecurrentTrace<std::type_identity_t<T>>* trace = nullptr);
+template <class T>
 [[nodiscard]] RecurrentGradients<T> rnn_backward(
     const View<T>& dy, ViewArg<T> dh, ViewArg<T> x,
     const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights, ViewArg<T> h0 = {},
@@ -226,12 +299,25 @@ template <class T>
     const RecurrentTrace<std::type_identity_t<T>>* trace = nullptr);
 /// Gradient of lstm; dc as dh. As rnn_backward.
 template <class T>
+void lstm_backward_into(const View<T>& dy, ViewArg<T> dh, ViewArg<T> dc, ViewArg<T> x,
+                        const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights,
+                        const RecurrentGradientViews<std::type_identity_t<T>>& gradients,
+                        ViewArg<T> h0 = {}, ViewArg<T> c0 = {},
+                        const RecurrentOptions& options = {},
+                        const RecurrentTrace<std::type_identity_t<T>>* trace = nullptr);
+template <class T>
 [[nodiscard]] RecurrentGradients<T> lstm_backward(
     const View<T>& dy, ViewArg<T> dh, ViewArg<T> dc, ViewArg<T> x,
     const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights, ViewArg<T> h0 = {},
     ViewArg<T> c0 = {}, const RecurrentOptions& options = {},
     const RecurrentTrace<std::type_identity_t<T>>* trace = nullptr);
 /// Gradient of gru. As rnn_backward.
+template <class T>
+void gru_backward_into(const View<T>& dy, ViewArg<T> dh, ViewArg<T> x,
+                       const std::vector<RecurrentWeights<std::type_identity_t<T>>>& weights,
+                       const RecurrentGradientViews<std::type_identity_t<T>>& gradients,
+                       ViewArg<T> h0 = {}, const RecurrentOptions& options = {},
+                       const RecurrentTrace<std::type_identity_t<T>>* trace = nullptr);
 template <class T>
 [[nodiscard]] RecurrentGradients<T> gru_backward(
     const View<T>& dy, ViewArg<T> dh, ViewArg<T> x,

@@ -277,8 +277,12 @@ template <class T>
 void argmin_into(const View<T>& x, MutView<std::int64_t> out, const ReduceOptions& options = {});
 
 /// Whether any element is true; false of nothing.  As numpy.any.
+LAMINA_EXPORT void any_into(const View<bool>& x, MutView<bool> out,
+                            const ReduceOptions& options = {});
 [[nodiscard]] LAMINA_EXPORT Array<bool> any(const View<bool>& x, const ReduceOptions& options = {});
 /// Whether all elements are true; true of nothing.  As numpy.all.
+LAMINA_EXPORT void all_into(const View<bool>& x, MutView<bool> out,
+                            const ReduceOptions& options = {});
 [[nodiscard]] LAMINA_EXPORT Array<bool> all(const View<bool>& x, const ReduceOptions& options = {});
 
 }  // namespace lamina::nn

@@ -38,11 +38,20 @@ using Unfold3dOptions = UnfoldOptions<3>;
 
 /// Gradient: fold1d, 2d, 3d. Same as torch.nn.functional.unfold (2-d).
 template <class T>
+void unfold1d_into(const View<T>& x, PerAxis<1> kernel, MutArg<T> out,
+                   const Unfold1dOptions& options = {});
+template <class T>
 [[nodiscard]] Array<T> unfold1d(const View<T>& x, PerAxis<1> kernel,
                                 const Unfold1dOptions& options = {});
 template <class T>
+void unfold2d_into(const View<T>& x, PerAxis<2> kernel, MutArg<T> out,
+                   const Unfold2dOptions& options = {});
+template <class T>
 [[nodiscard]] Array<T> unfold2d(const View<T>& x, PerAxis<2> kernel,
                                 const Unfold2dOptions& options = {});
+template <class T>
+void unfold3d_into(const View<T>& x, PerAxis<3> kernel, MutArg<T> out,
+                   const Unfold3dOptions& options = {});
 template <class T>
 [[nodiscard]] Array<T> unfold3d(const View<T>& x, PerAxis<3> kernel,
                                 const Unfold3dOptions& options = {});
@@ -50,17 +59,29 @@ template <class T>
 /// `extents` are the spatial extents of the result. Gradient: unfold1d, 2d, 3d. Same as
 /// torch.nn.functional.fold (2-d), ONNX Col2Im.
 template <class T>
+void fold1d_into(const View<T>& columns, PerAxis<1> extents, PerAxis<1> kernel, MutArg<T> out,
+                 const Unfold1dOptions& options = {});
+template <class T>
 [[nodiscard]] Array<T> fold1d(const View<T>& columns, PerAxis<1> extents, PerAxis<1> kernel,
                               const Unfold1dOptions& options = {});
 template <class T>
+void fold2d_into(const View<T>& columns, PerAxis<2> extents, PerAxis<2> kernel, MutArg<T> out,
+                 const Unfold2dOptions& options = {});
+template <class T>
 [[nodiscard]] Array<T> fold2d(const View<T>& columns, PerAxis<2> extents, PerAxis<2> kernel,
                               const Unfold2dOptions& options = {});
+template <class T>
+void fold3d_into(const View<T>& columns, PerAxis<3> extents, PerAxis<3> kernel, MutArg<T> out,
+                 const Unfold3dOptions& options = {});
 template <class T>
 [[nodiscard]] Array<T> fold3d(const View<T>& columns, PerAxis<3> extents, PerAxis<3> kernel,
                               const Unfold3dOptions& options = {});
 
 /// unfold2d of a batch (N, C, H, W) as one matrix (C * taps, N * L), or for DataFormat::NHWC
 /// (N * L, taps * C). Gradient: col2im. Same as NumRS2 im2col.
+template <class T>
+void im2col_into(const View<T>& x, PerAxis<2> kernel, MutArg<T> out,
+                 const Unfold2dOptions& options);
 template <class T>
 [[nodiscard]] Array<T> im2col(const View<T>& x, PerAxis<2> kernel, const Unfold2dOptions& options);
 /// NumRS2's parameters; padding the same on both sides of an axis.
@@ -74,7 +95,11 @@ template <class T>
 }
 
 /// The adjoint of im2col: a batch of x_shape from such a matrix. Gradient: im2col. NumRS2's col2im
-/// divides by the number of windows instead, which is no gradient.
+/// divides by the number of windows instead, which is no gradient. col2im_into takes
+/// x_shape from `out`.
+template <class T>
+void col2im_into(const View<T>& columns, PerAxis<2> kernel, MutArg<T> out,
+                 const Unfold2dOptions& options);
 template <class T>
 [[nodiscard]] Array<T> col2im(const View<T>& columns, const Shape& x_shape, PerAxis<2> kernel,
                               const Unfold2dOptions& options);
