@@ -241,7 +241,7 @@ def method_stubs(cls, known):
 
 def class_stub(name, cls, module):
     make = vars(cls).get("_make") or (module.__name__.endswith("optim") and hasattr(cls.__init__, "__signature__"))
-    bases = [b.__name__.lstrip("_") for b in cls.__bases__ if b is not object]
+    bases = [b.__name__.lstrip("_") for b in cls.__bases__ if b.__name__ not in ("object", "pybind11_object")]
     if hasattr(cls, "_fields"):
         bases = ["NamedTuple"]
     text = f"class {name}({', '.join(bases)}):\n" if bases else f"class {name}:\n"
