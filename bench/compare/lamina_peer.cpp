@@ -66,11 +66,10 @@ Run operation(const Problem& p, const std::shared_ptr<Array<T>>& out) {
     if (p.op == "conv2d") {
       return [=] { nn::conv2d_into(x, y, {}, out->view(), options); };
     }
-    const Shape wanted = shape_of(p.out_dims);
     if (p.op == "conv2d_backward_input") {
-      return [=] { *out = nn::conv2d_backward_input(x, y, wanted, options); };
+      return [=] { nn::conv2d_backward_input_into(x, y, out->view(), options); };
     }
-    return [=] { *out = nn::conv2d_backward_weight(x, y, wanted, options); };
+    return [=] { nn::conv2d_backward_weight_into(x, y, out->view(), options); };
   }
   if (p.op == "add") {
     return [=] { nn::add_into(x, y, out->view()); };
@@ -158,11 +157,11 @@ Run operation(const Problem& p, const std::shared_ptr<Array<T>>& out) {
   }
   if (p.op == "embedding_bag") {
     const auto indices = view<std::int64_t>(p.inputs[1]).reshape({-1, q.bag});
-    return [=] { *out = nn::embedding_bag(indices, x); };
+    return [=] { nn::embedding_bag_into(indices, x, nn::BagMode::Sum, out->view()); };
   }
   if (p.op == "cross_entropy") {
     const auto labels = view<std::int64_t>(p.inputs[1]);
-    return [=] { *out = nn::cross_entropy(labels, x); };
+    return [=] { nn::cross_entropy_into(labels, x, out->view()); };
   }
   if (p.op == "cross_entropy_with_gradient") {
     const auto labels = view<std::int64_t>(p.inputs[1]);
