@@ -318,6 +318,9 @@ void* allocate_bytes(std::size_t bytes) {
   if (bytes == 0) {
     return nullptr;
   }
+  if (bytes > (std::size_t{1} << 48)) {  // rounding must not overflow
+    throw std::bad_alloc();
+  }
   simd::detail::ensure_target();
   allocations.fetch_add(1, std::memory_order_relaxed);
   if (!kKeepBlocks) {
@@ -325,9 +328,6 @@ void* allocate_bytes(std::size_t bytes) {
   }
   if (bytes < kLarge) {
     return allocate_small(bytes);
-  }
-  if (bytes > (std::size_t{1} << 48)) {  // rounding must not overflow
-    throw std::bad_alloc();
   }
   const LargeClass size = LargeClass::of(bytes, kLarge);
   if (void* block = large_cache.take(size)) {

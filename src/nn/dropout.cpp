@@ -313,6 +313,14 @@ void alpha_dropout_backward_into(const View<T>& dy, MutArg<T> dx, double p, bool
   gradient_into<T>(rule, dy.shape(), dy, dx, before);
 }
 
+void dropout_mask_into(MutView<bool> out, double p, bool training, Generator& generator) {
+  const Rule rule{"dropout_mask", p, training};
+  detail::check_defined(out, rule.operation, "out");
+  rule.check_p();
+  detail::check_writable(out, rule.operation, "out");
+  out.assign(draw_mask(rule, out.shape(), generator));
+}
+
 Array<bool> dropout_mask(const Shape& shape, double p, bool training, Generator& generator) {
   const Rule rule{"dropout_mask", p, training};
   rule.check_p();

@@ -89,23 +89,25 @@ class Problem {
       kernels::row_backward_target(prepare(r, buffers, nullptr).row, g, dt);
     });
   }
-  /// Loss and gradient for dy = 1 while a row is at hand.
-  [[nodiscard]] LossAndGradient<T> forward_and_backward() const {
-    LossAndGradient<T> result{Array<T>::empty(detail::loss_shape(mode_, lead_)),
-                              Array<T>::empty(shape_)};
+  /// Loss and gradient for dy = 1 while a row is at hand; both without gaps.
+  void forward_and_backward(T* loss, T* gradient) const {
     const double g = row_share();
-    finish(result.loss.data(),
-           detail::sum_over_chunks<Totals>(rows_, grain(), [&](Index begin, Index end) {
+    finish(loss, detail::sum_over_chunks<Totals>(rows_, grain(), [&](Index begin, Index end) {
              const Buffers buffers(*this);
              Totals sum;
              for (Index r = begin; r < end; ++r) {
-               T* dx = result.gradient.data() + r * classes_;
+               T* dx = gradient + r * classes_;
                const Prepared row = prepare(r, buffers, dx);
-               sum += loss_of(row, r, result.loss.data());
+               sum += loss_of(row, r, loss);
                gradient_of(row, r, g, dx);
              }
              return sum;
            }));
+  }
+  [[nodiscard]] LossAndGradient<T> forward_and_backward() const {
+    LossAndGradient<T> result{Array<T>::empty(detail::loss_shape(mode_, lead_)),
+                              Array<T>::empty(shape_)};
+    forward_and_backward(result.loss.data(), result.gradient.data());
     return result;
   }
 
@@ -378,6 +380,21 @@ void loss_into(const Problem<T>& problem, const Labels& y_true, const View<T>& s
   problem.forward(packed.data());
   packed.finish();
 }
+template <class T, class Labels>
+void loss_and_gradient_into(const Problem<T>& problem, const Labels& y_true, const View<T>& scores,
+                            const View<T>& weight, const MutView<T>& loss,
+                            const MutView<T>& gradient, ReductionMode mode) {
+  detail::check_output(loss, "loss", detail::loss_shape(mode, problem.lead()), problem.operation(),
+                       y_true, scores, weight);
+  detail::check_output(gradient, "gradient", problem.shape(), problem.operation(), y_true, scores,
+                       weight);
+  detail::check_outputs_apart(loss, "loss", gradient, "gradient", problem.operation());
+  detail::PackedOut<T> packed_loss(loss);
+  detail::PackedOut<T> packed_gradient(gradient);
+  problem.forward_and_backward(packed_loss.data(), packed_gradient.data());
+  packed_loss.finish();
+  packed_gradient.finish();
+}
 template <class T>
 Array<T> target_gradient_of(const Problem<T>& problem, const View<T>& dy, ReductionMode mode) {
   detail::check_upstream(problem.operation(), dy, mode, problem.lead());
@@ -462,6 +479,22 @@ Array<T> cross_entropy(const View<T>& y_true, ViewArg<T> logits,
   return Problem<T>(kCrossEntropy, Scores::Logits, y_true, logits, options.mode,
                     class_options(options))
       .forward();
+}
+template <class T>
+void cross_entropy_with_gradient_into(const View<std::int64_t>& y_true, const View<T>& logits,
+                                      MutArg<T> loss, MutArg<T> gradient,
+                                      const CrossEntropyOptions<std::type_identity_t<T>>& options) {
+  loss_and_gradient_into<T>(Problem<T>(kCrossEntropy, Scores::Logits, y_true, logits, options.mode,
+                                       class_options(options)),
+                            y_true, logits, options.weight, loss, gradient, options.mode);
+}
+template <class T>
+void cross_entropy_with_gradient_into(const View<T>& y_true, ViewArg<T> logits, MutArg<T> loss,
+                                      MutArg<T> gradient,
+                                      const CrossEntropyOptions<std::type_identity_t<T>>& options) {
+  loss_and_gradient_into<T>(Problem<T>(kCrossEntropy, Scores::Logits, y_true, logits, options.mode,
+                                       class_options(options)),
+                            y_true, logits, options.weight, loss, gradient, options.mode);
 }
 template <class T>
 LossAndGradient<T> cross_entropy_with_gradient(
@@ -605,6 +638,11 @@ void nll_loss_backward_into(const View<T>& dy, const View<std::int64_t>& y_true,
   template LAMINA_EXPORT void nll_loss_into<T>(const View<std::int64_t>&, const View<T>&,          \
                                                MutArg<T>, ReductionMode,                           \
                                                const ClassLossOptions<T>&);                        \
+  template LAMINA_EXPORT void cross_entropy_with_gradient_into<T>(                                 \
+      const View<std::int64_t>&, const View<T>&, MutArg<T>, MutArg<T>,                             \
+      const CrossEntropyOptions<T>&);                                                              \
+  template LAMINA_EXPORT void cross_entropy_with_gradient_into<T>(                                 \
+      const View<T>&, ViewArg<T>, MutArg<T>, MutArg<T>, const CrossEntropyOptions<T>&);            \
   template LAMINA_EXPORT LossAndGradient<T> cross_entropy_with_gradient<T>(                        \
       const View<std::int64_t>&, const View<T>&, const CrossEntropyOptions<T>&);                   \
   template LAMINA_EXPORT LossAndGradient<T> cross_entropy_with_gradient<T>(                        \

@@ -6,6 +6,7 @@
 
 #include "lamina/nn/positional_encoding.hpp"
 #include "nn/layout.hpp"
+#include "nn/output.hpp"
 
 namespace lamina::nn {
 
@@ -103,14 +104,19 @@ Array<T> rotary_embedding_backward(const View<T>& dy, const RotaryOptions& optio
 }
 
 template <class T>
-Array<T> alibi_bias(Index heads, Index queries, Index keys, Index offset) {
-  check(heads >= 0 && queries >= 0 && keys >= 0 && offset >= 0, ErrorKind::InvalidOperation,
-        "alibi_bias", "arguments must not be negative, got heads ", heads, ", queries ", queries,
-        ", keys ", keys, ", offset ", offset);
-  Array<T> out = Array<T>::empty({heads, queries, keys});
+void alibi_bias_into(MutView<T> out, Index offset) {
+  constexpr std::string_view kName = "alibi_bias";
+  detail::check_defined<T>(out, kName, "out");
+  check(out.rank() == 3, ErrorKind::DimensionMismatch, kName,
+        "out must have shape (heads, queries, keys), got ", out.shape());
+  check(offset >= 0, ErrorKind::InvalidOperation, kName, "offset must not be negative, got ",
+        offset);
+  detail::check_writable<T>(out, kName, "out");
   if (out.size() == 0) {
-    return out;
+    return;
   }
+  const auto [heads, queries, keys] = out.template dims<3>(kName);
+  detail::PackedOut<T> packed(out);
   Index power = 1;
   while (2 * power <= heads) {
     power *= 2;
@@ -118,13 +124,23 @@ Array<T> alibi_bias(Index heads, Index queries, Index keys, Index offset) {
   for (Index head = 0; head < heads; ++head) {
     const double s = head < power ? slope(head, power) : slope(2 * (head - power), 2 * power);
     for (Index i = 0; i < queries; ++i) {
-      T* row = out.data() + (head * queries + i) * keys;
+      T* row = packed.data() + (head * queries + i) * keys;
       for (Index j = 0; j < keys; ++j) {
         row[j] =
             static_cast<T>(-s * std::abs(static_cast<double>(offset) + static_cast<double>(i - j)));
       }
     }
   }
+  packed.finish();
+}
+
+template <class T>
+Array<T> alibi_bias(Index heads, Index queries, Index keys, Index offset) {
+  check(heads >= 0 && queries >= 0 && keys >= 0 && offset >= 0, ErrorKind::InvalidOperation,
+        "alibi_bias", "arguments must not be negative, got heads ", heads, ", queries ", queries,
+        ", keys ", keys, ", offset ", offset);
+  Array<T> out = Array<T>::empty({heads, queries, keys});
+  alibi_bias_into<T>(out, offset);
   return out;
 }
 
@@ -136,6 +152,7 @@ Array<T> alibi_bias(Index heads, Index queries, Index keys, Index offset) {
                                                                 const RotaryOptions&);       \
   template LAMINA_EXPORT Array<T> rotary_embedding_backward<T>(const View<T>&,               \
                                                                const RotaryOptions&);        \
+  template LAMINA_EXPORT void alibi_bias_into<T>(MutView<T>, Index);                         \
   template LAMINA_EXPORT Array<T> alibi_bias<T>(Index, Index, Index, Index);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "lamina/core/parallel.hpp"
@@ -111,6 +112,21 @@ TYPED_TEST(DropoutTest, InPlaceAndBackward) {
       EXPECT_EQ(dx(i, j), mask(i, j) ? dy(i, j) * static_cast<T>(1 / 0.6) : T{0});
     }
   }
+}
+
+TEST(DropoutMask, IntoAnyLayout) {
+  for (const double p : {0.0, 0.4, 1.0}) {
+    Generator first(3), second(3);
+    const Array<bool> expected = nn::dropout_mask({7, 9}, p, true, first);
+    Array<bool> across = Array<bool>::empty({9, 7});
+    nn::dropout_mask_into(across.view().t(), p, true, second);
+    EXPECT_EQ(across.view().t().copy(), expected);
+    EXPECT_EQ(first.state().offset, second.state().offset);
+  }
+  Generator generator(1);
+  const std::string nothing =
+      testing::message_of([&] { nn::dropout_mask_into(MutView<bool>(), 0.5, true, generator); });
+  EXPECT_NE(nothing.find("dropout_mask: out"), std::string::npos) << nothing;
 }
 
 TYPED_TEST(DropoutTest, NothingIsTakenWhereNothingIsRandom) {

@@ -519,6 +519,33 @@ TYPED_TEST(IntoGradients, OfClassLosses) {
     C::check(
         "cross_entropy", {x, x}, [=](LAMINA_V) { return nn::cross_entropy<T>(v[0], v[1], cross); },
         [=](LAMINA_V, LAMINA_OUT) { nn::cross_entropy_into<T>(v[0], v[1], out, cross); });
+    // The loss and its gradient by turns, the other one beside it.
+    for (const bool gradient : {false, true}) {
+      const auto of = [=](nn::LossAndGradient<T> both) {
+        return gradient ? both.gradient : both.loss;
+      };
+      const auto with = [=](const MutView<T>& out, const auto& write) {
+        Array<T> other = Array<T>::empty(gradient ? dy : x);
+        gradient ? write(other.view(), out) : write(out, other.view());
+      };
+      C::check(
+          "cross_entropy", {x},
+          [=](LAMINA_V) { return of(nn::cross_entropy_with_gradient<T>(labels, v[0], cross)); },
+          [=](LAMINA_V, LAMINA_OUT) {
+            with(out, [&](const MutView<T>& loss, const MutView<T>& dx) {
+              nn::cross_entropy_with_gradient_into<T>(labels, v[0], loss, dx, cross);
+            });
+          },
+          {.legal = {"0:1"}});
+      C::check(
+          "cross_entropy", {x, x},
+          [=](LAMINA_V) { return of(nn::cross_entropy_with_gradient<T>(v[0], v[1], cross)); },
+          [=](LAMINA_V, LAMINA_OUT) {
+            with(out, [&](const MutView<T>& loss, const MutView<T>& dx) {
+              nn::cross_entropy_with_gradient_into<T>(v[0], v[1], loss, dx, cross);
+            });
+          });
+    }
     C::check(
         "cross_entropy", {dy, x, x},
         [=](LAMINA_V) { return nn::cross_entropy_backward_true<T>(v[0], v[1], v[2], cross); },

@@ -134,6 +134,22 @@ TEST(RotaryErrors, ByMessage) {
       "alibi_bias: arguments must not be negative, got heads -1, queries 2, keys 3, offset "
       "0",
       [] { static_cast<void>(alibi_bias<float>(-1, 2, 3)); });
+  Array<float> out = Array<float>::zeros({2, 3, 4});
+  expect_error(ErrorKind::DimensionMismatch,
+               "alibi_bias: out must have shape (heads, queries, keys), got (3, 4)",
+               [&] { alibi_bias_into<float>(out.view().select(0, 0)); });
+  expect_error(io, "alibi_bias: offset must not be negative, got -1",
+               [&] { alibi_bias_into<float>(out, -1); });
+}
+
+TYPED_TEST(RotaryTest, AlibiIntoAnyLayout) {
+  using T = TypeParam;
+  const Array<T> expected = alibi_bias<T>(6, 3, 5, 2);
+  for (auto& out : test::empty_layouts<T>(expected.shape(), T(-77))) {
+    SCOPED_TRACE(out.name);
+    alibi_bias_into<T>(out.view, 2);
+    EXPECT_EQ(out.view.copy(), expected);
+  }
 }
 
 }  // namespace

@@ -43,8 +43,7 @@ class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(Index size)
-      : data_(static_cast<T*>(allocate_bytes(static_cast<std::size_t>(size) * sizeof(T)))),
-        size_(size) {}
+      : data_(static_cast<T*>(allocate_bytes(bytes_of(size)))), size_(size) {}
   Buffer(Buffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   Buffer& operator=(Buffer&& other) noexcept {
@@ -54,12 +53,19 @@ class Buffer {
   }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
-  ~Buffer() { release_bytes(data_, static_cast<std::size_t>(size_) * sizeof(T)); }
+  ~Buffer() { release_bytes(data_, bytes_of(size_)); }
 
   [[nodiscard]] T* data() const noexcept { return data_; }
   [[nodiscard]] Index size() const noexcept { return size_; }
 
  private:
+  /// What no memory has, where the product would wrap around.
+  [[nodiscard]] static constexpr std::size_t bytes_of(Index size) noexcept {
+    constexpr std::size_t kMost = ~std::size_t{0};
+    const auto count = static_cast<std::size_t>(size);
+    return count > kMost / sizeof(T) ? kMost : count * sizeof(T);
+  }
+
   T* data_ = nullptr;
   Index size_ = 0;
 };

@@ -108,6 +108,8 @@ void alpha_dropout_backward_into(const View<T>& dy, MutArg<T> dx, double p, bool
 /// The mask that dropout (alpha_dropout) of this shape uses at this position of the generator:
 /// true where kept. For spatial_dropout and drop_path draw it of shape (N, C, 1, ...) or (N, 1,
 /// ...).
+LAMINA_EXPORT void dropout_mask_into(MutView<bool> out, double p, bool training,
+                                     Generator& generator);
 [[nodiscard]] LAMINA_EXPORT Array<bool> dropout_mask(const Shape& shape, double p, bool training,
                                                      Generator& generator);
 /// dropout with a mask given: out = keep ? x / (1 - p) : 0. With dy for x, its own gradient.

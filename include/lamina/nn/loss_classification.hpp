@@ -65,7 +65,16 @@ struct LossAndGradient {
 
 /// cross_entropy and its gradient with respect to the logits in one pass over the rows: what a
 /// training step wants. For Mean and Sum the gradient is that of the loss; for None, of the sum of
-/// the losses. Arguments, errors and numerics as cross_entropy and cross_entropy_backward.
+/// the losses. Arguments, errors and numerics as cross_entropy and cross_entropy_backward; loss and
+/// gradient must not overlap anything. In place: no.
+template <class T>
+void cross_entropy_with_gradient_into(
+    const View<std::int64_t>& y_true, const View<T>& logits, MutArg<T> loss, MutArg<T> gradient,
+    const CrossEntropyOptions<std::type_identity_t<T>>& options = {});
+template <class T>
+void cross_entropy_with_gradient_into(
+    const View<T>& y_true, ViewArg<T> logits, MutArg<T> loss, MutArg<T> gradient,
+    const CrossEntropyOptions<std::type_identity_t<T>>& options = {});
 template <class T>
 [[nodiscard]] LossAndGradient<T> cross_entropy_with_gradient(
     const View<std::int64_t>& y_true, const View<T>& logits,

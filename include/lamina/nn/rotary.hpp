@@ -45,6 +45,9 @@ template <class T>
 /// every second one of those of 2 m, as in the paper's code. returns (heads, queries, keys), for
 /// AttentionOptions::bias; offset is that of causal attention. Error(InvalidOperation): a negative
 /// argument. Press, Smith and Lewis 2022.
+/// `out` (heads, queries, keys) says how many of each.
+template <class T>
+void alibi_bias_into(MutView<T> out, Index offset = 0);
 template <class T>
 [[nodiscard]] Array<T> alibi_bias(Index heads, Index queries, Index keys, Index offset = 0);
 
