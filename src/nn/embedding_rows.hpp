@@ -17,7 +17,7 @@
 namespace lamina::nn::detail {
 
 /// Elements that a task reads or writes.
-inline constexpr Index kRowsGrain = 32768;
+inline constexpr Index kRowsGrain = 65536;
 
 [[nodiscard]] inline Index rows_per_task(Index elements_per_row) {
   return std::max<Index>(1, kRowsGrain / std::max<Index>(1, elements_per_row));

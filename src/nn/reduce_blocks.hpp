@@ -15,7 +15,7 @@
 namespace lamina::nn {
 
 /// Elements a thread takes at a time.
-inline constexpr Index kReduceGrain = 32768;
+inline constexpr Index kReduceGrain = 65536;
 
 /// The outputs come in groups of up to capacity(); what each output reduces comes in chunks, in
 /// order. One group and one chunk are one call of a kernel, or a few.
