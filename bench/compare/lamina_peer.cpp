@@ -9,6 +9,7 @@
 #include "lamina/nn/arithmetic.hpp"
 #include "lamina/nn/attention.hpp"
 #include "lamina/nn/conv.hpp"
+#include "lamina/nn/conv_packed.hpp"
 #include "lamina/nn/embedding.hpp"
 #include "lamina/nn/linear.hpp"
 #include "lamina/nn/loss_classification.hpp"
@@ -63,6 +64,10 @@ Run operation(const Problem& p, const std::shared_ptr<Array<T>>& out) {
   if (p.op.starts_with("conv2d")) {
     const nn::Conv2dOptions options{
         .stride = {q.stride, q.stride}, .padding = q.padding, .groups = q.groups, .format = format};
+    if (p.op == "conv2d" && p.terms != Terms::Plain) {
+      const nn::PackedConv2dWeight<T> packed = nn::pack_conv2d_weight(y, x.shape(), options);
+      return [=] { nn::conv2d_into(x, packed, {}, out->view()); };
+    }
     if (p.op == "conv2d") {
       return [=] { nn::conv2d_into(x, y, {}, out->view(), options); };
     }

@@ -63,6 +63,7 @@
 #include "lamina/nn/attention.hpp"
 #include "lamina/nn/comparison.hpp"
 #include "lamina/nn/conv.hpp"
+#include "lamina/nn/conv_packed.hpp"
 #include "lamina/nn/conv_transpose.hpp"
 #include "lamina/nn/ctc.hpp"
 #include "lamina/nn/dropout.hpp"

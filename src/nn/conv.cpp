@@ -1,12 +1,16 @@
 #include "lamina/nn/conv.hpp"
 
 #include <atomic>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lamina/core/parallel.hpp"
+#include "lamina/nn/conv_packed.hpp"
 #include "lamina/nn/reduction.hpp"
 #include "nn/conv_arguments.hpp"
+#include "nn/conv_weights.hpp"
 #include "nn/layout.hpp"
 #include "nn/output.hpp"
 #include "nn/window_limits.hpp"
@@ -111,12 +115,13 @@ constexpr std::string_view name() {
   return Rank == 1 ? "conv1d" : Rank == 2 ? "conv2d" : "conv3d";
 }
 
+/// weight contiguous, and nullptr or what was prepared of it.
 template <class T, int Rank>
-void run_forward(const Plan& plan, const View<T>& x, const View<T>& weight, const View<T>& bias,
+void run_forward(const Plan& plan, const View<T>& x, const T* weight,
+                 const detail::PreparedWeights<T>* prepared, const View<T>& bias,
                  const MutView<T>& out, const ConvOptions<Rank>& options,
                  std::string_view operation) {
   const FusedActivation<T> fused(options.activation, options.activation_params, operation);
-  const lamina::detail::Packed<T> weights(weight);
   const lamina::detail::Packed<T> biases(bias.defined() ? bias : View<T>(nullptr, Shape{0}));
   Array<T> padded;
   ConvImage<const T> image;
@@ -126,9 +131,17 @@ void run_forward(const Plan& plan, const View<T>& x, const View<T>& weight, cons
     padded = pad(x, plan.explicit_padding, options.padding_value);
     image = image_of<T>(padded, plan.form, options.format, Rank);
   }
-  detail::conv_forward<T>(plan.problem, image, weights.data(),
-                          bias.defined() ? biases.data() : nullptr,
-                          mutable_image_of(out, plan.form, options.format, Rank), fused.finish());
+  detail::conv_forward<T>(plan.problem, image, weight, bias.defined() ? biases.data() : nullptr,
+                          mutable_image_of(out, plan.form, options.format, Rank), fused.finish(),
+                          prepared);
+}
+
+template <class T, int Rank>
+void run_forward(const Plan& plan, const View<T>& x, const View<T>& weight, const View<T>& bias,
+                 const MutView<T>& out, const ConvOptions<Rank>& options,
+                 std::string_view operation) {
+  const lamina::detail::Packed<T> weights(weight);
+  run_forward<T>(plan, x, weights.data(), nullptr, bias, out, options, operation);
 }
 
 template <class T, int Rank>
@@ -323,6 +336,22 @@ Index workspace_bytes(const Shape& x, const Shape& weight, const ConvOptions<Ran
   // The padded copy, and what pad and its gradient make axis by axis.
   const Index padded = plan.problem.images * plan.problem.in_channels * plan.problem.in_positions();
   return bytes + 3 * padded * static_cast<Index>(sizeof(T));
+}
+
+template <class T>
+Plan packed_plan(const View<T>& x, const PackedConv2dWeight<T>& weight, const View<T>& bias) {
+  detail::check_defined(x, "conv2d", "x");
+  check(weight.defined(), ErrorKind::InvalidOperation, "conv2d", "weight holds nothing");
+  Plan plan = make_plan(x.shape(), weight.weight_shape(), weight.options(), "conv2d");
+  check_bias<T>(bias, plan.problem.out_channels, "conv2d");
+  return plan;
+}
+
+template <class T>
+void run_packed(const Plan& plan, const View<T>& x, const PackedConv2dWeight<T>& weight,
+                const View<T>& bias, const MutView<T>& out) {
+  run_forward<T>(plan, x, weight.get()->plain.data(), weight.get(), bias, out, weight.options(),
+                 "conv2d");
 }
 
 }  // namespace
@@ -577,6 +606,45 @@ Array<T> conv_backward_bias(const View<T>& dy, DataFormat format) {
   return sum(dy, all_but_channels(dy, format));
 }
 
+template <class T>
+std::size_t PackedConv2dWeight<T>::bytes() const noexcept {
+  return defined() ? static_cast<std::size_t>(prepared_->size()) * sizeof(T) : 0;
+}
+
+template <class T>
+PackedConv2dWeight<T> pack_conv2d_weight(const View<T>& weight, const Shape& x_shape,
+                                         const Conv2dOptions& options) {
+  constexpr std::string_view operation = "pack_conv2d_weight";
+  detail::check_defined(weight, operation, "weight");
+  const FusedActivation<T> checked(options.activation, options.activation_params, operation);
+  const Plan plan = make_plan(x_shape, weight.shape(), options, operation);
+  const lamina::detail::Packed<T> weights(weight);
+  const View<T> x(nullptr, x_shape);
+  auto prepared = std::make_shared<const detail::PreparedWeights<T>>(detail::prepare_weights<T>(
+      plan.problem, image_of(x, plan.form, options.format, 2),
+      options.format == DataFormat::NHWC && plan.form != Form::Map, weights.data()));
+  return {std::move(prepared), weight.shape(), options};
+}
+
+template <class T>
+void conv2d_into(const View<T>& x, const PackedConv2dWeight<std::type_identity_t<T>>& weight,
+                 ViewArg<T> bias, MutArg<T> out) {
+  const Plan plan = packed_plan<T>(x, weight, bias);
+  detail::check_output(out, "out", plan.out, "conv2d", x, bias);
+  PackedOut<T> packed(out);
+  run_packed<T>(plan, x, weight, bias, packed.view());
+  packed.finish();
+}
+
+template <class T>
+Array<T> conv2d(const View<T>& x, const PackedConv2dWeight<std::type_identity_t<T>>& weight,
+                ViewArg<T> bias) {
+  const Plan plan = packed_plan<T>(x, weight, bias);
+  Array<T> out = Array<T>::empty(plan.out);
+  run_packed<T>(plan, x, weight, bias, out);
+  return out;
+}
+
 #define LAMINA_INSTANTIATE_GRADIENTS(T, F, Options)                                                \
   template LAMINA_EXPORT void F##_backward_input_into<T>(const View<T>&, ViewArg<T>, MutArg<T>,    \
                                                          const Options&);                          \
@@ -616,7 +684,14 @@ Array<T> conv_backward_bias(const View<T>& dy, DataFormat format) {
   template LAMINA_EXPORT Array<T> grouped_conv2d<T>(const View<T>&, ViewArg<T>, Index, PerAxis<2>, \
                                                     PerAxis<2>);                                   \
   template LAMINA_EXPORT void conv_backward_bias_into<T>(const View<T>&, MutArg<T>, DataFormat);   \
-  template LAMINA_EXPORT Array<T> conv_backward_bias<T>(const View<T>&, DataFormat);
+  template LAMINA_EXPORT Array<T> conv_backward_bias<T>(const View<T>&, DataFormat);               \
+  template class PackedConv2dWeight<T>;                                                            \
+  template LAMINA_EXPORT PackedConv2dWeight<T> pack_conv2d_weight<T>(const View<T>&, const Shape&, \
+                                                                     const Conv2dOptions&);        \
+  template LAMINA_EXPORT void conv2d_into<T>(const View<T>&, const PackedConv2dWeight<T>&,         \
+                                             ViewArg<T>, MutArg<T>);                               \
+  template LAMINA_EXPORT Array<T> conv2d<T>(const View<T>&, const PackedConv2dWeight<T>&,          \
+                                            ViewArg<T>);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)
 

@@ -35,14 +35,16 @@ constexpr std::array<Index, 3> kOnes{1, 1, 1};
 /// is done.
 template <class T>
 bool try_winograd(const ConvShape& shape, bool gradient, const ConvImage<const T>& x, const T* w,
-                  const T* bias, const ConvImage<T>& y, const GemmFinish<T>& finish) {
+                  const T* transformed, const T* bias, const ConvImage<T>& y,
+                  const GemmFinish<T>& finish) {
   const WinogradProblem problem = winograd_problem(shape, gradient);
   if (!winograd_pays(problem)) return false;
   // An input whose elements overlap may look like both.
   const bool channels_first =
       x.channel_stride != 1 && x.strides[2] == 1 && x.strides[1] == problem.in_width;
   const bool channels_last = x.channel_stride == 1 && x.strides[2] == problem.in_channels;
-  return (channels_first || channels_last) && winograd_convolution(problem, x, w, bias, y, finish);
+  return (channels_first || channels_last) &&
+         winograd_convolution(problem, x, w, transformed, bias, y, finish);
 }
 
 /// Without a gathered matrix, if that serves this problem. False: nothing is done.
@@ -58,33 +60,76 @@ bool try_direct(const ConvShape& shape, bool gradient, const ConvImage<const T>&
 
 }  // namespace
 
+namespace {
+
+/// The direct product of a forward pass: how it reads x and weights.
+template <class T>
+struct DirectForward {
+  Gather<T> gather;
+  // Channels last, positions of all images lie at one distance: one product for the whole batch.
+  Index together;
+  WeightLayout layout;
+
+  DirectForward(const ConvShape& shape, const ConvImage<const T>& x, bool last)
+      : gather(gather_of(shape, x)),
+        together(last ? shape.images : 1),
+        layout{gather.channels_last && shape.taps() > 1,
+               weights_right(last, gather.positions(), gather.rows())} {}
+};
+
+}  // namespace
+
+template <class T>
+PreparedWeights<T> prepare_weights(const ConvShape& shape, const ConvImage<const T>& x,
+                                   bool channels_last, const T* w) {
+  const Index size = shape.out_channels * shape.in_group() * shape.taps();
+  PreparedWeights<T> prepared;
+  prepared.plain = Buffer<T>(size);
+  std::copy_n(w, size, prepared.plain.data());
+  if (is_depthwise(shape) || shape.images * size * shape.out_positions() == 0) return prepared;
+  const WinogradProblem problem = winograd_problem(shape, false);
+  if (winograd_pays(problem)) prepared.transformed = winograd_transformed(problem, w);
+  if (prepared.transformed.size() > 0) return prepared;
+  const bool last = channels_last && shape.out_channels > 1 && shape.out_positions() > 1;
+  const DirectForward<T> direct(shape, x, last);
+  prepared.product = ProductWeights<T>(shape, direct.layout, true, w);
+  prepared.target = simd::active_target();
+  return prepared;
+}
+
 template <class T>
 void conv_forward(const ConvShape& shape, const ConvImage<const T>& x, const T* w, const T* bias,
-                  const ConvImage<T>& y, const GemmFinish<T>& finish) {
+                  const ConvImage<T>& y, const GemmFinish<T>& finish,
+                  const PreparedWeights<T>* prepared) {
   const Index positions = shape.out_positions();
   if (shape.images * shape.out_channels * positions == 0) return;
   if (is_depthwise(shape)) {
     depthwise_forward(shape, x, w, bias, y, finish);
     return;
   }
-  if (try_winograd(shape, false, x, w, bias, y, finish) ||
+  const bool transformed = prepared != nullptr && prepared->transformed.size() > 0;
+  if (try_winograd(shape, false, x, w, transformed ? prepared->transformed.data() : nullptr, bias,
+                   y, finish) ||
       try_direct(shape, false, x, w, bias, y, finish)) {
     return;
   }
-  const Gather<T> gather = gather_of(shape, x);
+  const DirectForward<T> direct(shape, x, is_channels_last(y, shape.out_channels, positions));
+  const Gather<T>& gather = direct.gather;
+  const WeightLayout& layout = direct.layout;
+  const Index together = direct.together;
   const Index rows = gather.rows();
   const Index out_group = shape.out_group();
-  const bool last = is_channels_last(y, shape.out_channels, positions);
   const Index step = position_stride(y, shape.out);
-  // Channels last, positions of all images lie at one distance: one product for the whole batch.
-  const Index together = last ? shape.images : 1;
   const Index per_group = shape.images / together;
-  const GatherOutput<T> to{nullptr, y.channel_stride, step};
-  const WeightLayout layout{gather.channels_last && shape.taps() > 1, to.channels_adjacent()};
-  const ProductWeights<T> weights(shape, layout,
-                                  packing_pays(layout.right, gather.is_plain(), shape.images,
-                                               together * positions, out_group, rows),
-                                  w);
+  const bool packed = prepared != nullptr && prepared->product.is_packed() &&
+                      prepared->product.layout() == layout &&
+                      prepared->target == simd::active_target();
+  ProductWeights<T> own;
+  if (!packed) {
+    own = ProductWeights<T>(
+        shape, layout, packing_pays(layout.right, shape.images, positions, out_group, rows), w);
+  }
+  const ProductWeights<T>& weights = packed ? prepared->product : own;
   const auto product = [&](Index i) {
     const Index group = i % shape.groups;
     const Index image = i / shape.groups;
@@ -94,9 +139,9 @@ void conv_forward(const ConvShape& shape, const ConvImage<const T>& x, const T* 
     GemmOptions<T> options;
     options.bias = bias == nullptr ? nullptr : bias + group * out_group;
     options.finish = finish;
-    gathered_product<T>(part, weights.group(group),
+    gathered_product<T>(part, weights.group(group), layout.right,
                         {y.data + image * y.image_stride + group * out_group * y.channel_stride,
-                         to.channel_stride, to.position_stride},
+                         y.channel_stride, step},
                         options);
   };
   for_each_product(per_group * shape.groups, out_group * rows * positions * together, product);
@@ -172,11 +217,10 @@ struct PhaseGradient {
     // The phases of a stride go through a temporary.
     GatherOutput<T> to{nullptr, dx.channel_stride, position_stride(dx, shape.in)};
     if (!direct) to = {nullptr, last ? 1 : positions, last ? in_group : 1};
-    const bool right = to.channels_adjacent();
-    const ProductWeights<T> weights(
-        shape.groups, in_group, rows, {gather.channels_last, right},
-        packing_pays(right, gather.is_plain(), shape.images, positions, in_group, rows),
-        reordered.data());
+    const bool right = weights_right(last, positions, rows);
+    const ProductWeights<T> weights(shape.groups, in_group, rows, {gather.channels_last, right},
+                                    packing_pays(right, shape.images, positions, in_group, rows),
+                                    reordered.data());
     const auto product = [&](Index i) {
       const Index group = i % shape.groups;
       const Index image = i / shape.groups;
@@ -188,7 +232,7 @@ struct PhaseGradient {
       T* out = dx.data + image * dx.image_stride + group * in_group * dx.channel_stride;
       Buffer<T> phase_out(direct ? 0 : in_group * positions);
       T* const target = direct ? out : phase_out.data();
-      gathered_product<T>(part, weights.group(group),
+      gathered_product<T>(part, weights.group(group), right,
                           {target, to.channel_stride, to.position_stride}, options);
       if (!direct) scatter(target, to.channel_stride, to.position_stride, extents, phase, out);
     };
@@ -263,7 +307,7 @@ void conv_input_gradient(const ConvShape& shape, const ConvImage<const T>& dy, c
                          const T* bias, const ConvImage<T>& dx, const GemmFinish<T>& finish) {
   if (shape.images * shape.in_channels * shape.in_positions() == 0) return;
   if (depthwise_input_gradient(shape, dy, w, bias, dx, finish) ||
-      try_winograd(shape, true, dy, w, bias, dx, finish) ||
+      try_winograd<T>(shape, true, dy, w, nullptr, bias, dx, finish) ||
       try_direct(shape, true, dy, w, bias, dx, finish)) {
     return;
   }
@@ -283,10 +327,13 @@ void conv_input_gradient(const ConvShape& shape, const ConvImage<const T>& dy, c
   }
 }
 
-#define LAMINA_INSTANTIATE(T)                                                                 \
-  template void conv_forward(const ConvShape&, const ConvImage<const T>&, const T*, const T*, \
-                             const ConvImage<T>&, const GemmFinish<T>&);                      \
-  template void conv_input_gradient(const ConvShape&, const ConvImage<const T>&, const T*,    \
+#define LAMINA_INSTANTIATE(T)                                                                    \
+  template void conv_forward(const ConvShape&, const ConvImage<const T>&, const T*, const T*,    \
+                             const ConvImage<T>&, const GemmFinish<T>&,                          \
+                             const PreparedWeights<T>*);                                         \
+  template PreparedWeights<T> prepare_weights(const ConvShape&, const ConvImage<const T>&, bool, \
+                                              const T*);                                         \
+  template void conv_input_gradient(const ConvShape&, const ConvImage<const T>&, const T*,       \
                                     const T*, const ConvImage<T>&, const GemmFinish<T>&);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)

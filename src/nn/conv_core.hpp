@@ -32,10 +32,22 @@ struct ConvShape {
   [[nodiscard]] Index out_positions() const { return out[0] * out[1] * out[2]; }
 };
 
-/// y = finish(bias + w * x). w (O, C / groups, taps) contiguous; y contiguous in either format.
+/// Weights made ready for repeated use, see conv_weights.hpp.
+template <class T>
+struct PreparedWeights;
+
+/// y = finish(bias + w * x). w (O, C / groups, taps) contiguous, and what was prepared of it, if
+/// anything; y contiguous in either format.
 template <class T>
 void conv_forward(const ConvShape& shape, const ConvImage<const T>& x, const T* w, const T* bias,
-                  const ConvImage<T>& y, const GemmFinish<T>& finish);
+                  const ConvImage<T>& y, const GemmFinish<T>& finish,
+                  const PreparedWeights<T>* prepared = nullptr);
+
+/// Prepares the weights w of an x whose strides are given; its data is not read.
+template <class T>
+[[nodiscard]] PreparedWeights<T> prepare_weights(const ConvShape& shape,
+                                                 const ConvImage<const T>& x, bool channels_last,
+                                                 const T* w);
 
 /// dx = finish(bias + w^T * dy): the input gradient, and the transposed convolution. bias (C) or
 /// nullptr; dx contiguous in either format.

@@ -12,6 +12,10 @@ namespace {
 // pays to pack it for all images rather than for each.
 constexpr Index kPackedPositions = 64;
 constexpr Index kPackedElements = Index{1} << 15;
+// Positions of an image up to which vectors of channels waste less, and the depth from which on
+// turning the tiles of the result costs little.
+constexpr Index kFewPositions = 256;
+constexpr Index kTurnedDepth = 256;
 // Elements that a thread reorders at once.
 constexpr Index kReorderGrain = Index{1} << 15;
 
@@ -34,8 +38,12 @@ void taps_first(const T* from, Index rows, Index channels, Index taps, T* to) {
 
 }  // namespace
 
-bool packing_pays(bool right, bool plain, Index images, Index positions, Index m, Index depth) {
-  if (right) return !plain && positions >= kPackedPositions;
+bool weights_right(bool last, Index positions, Index depth) {
+  return last || (positions <= kFewPositions && depth >= kTurnedDepth);
+}
+
+bool packing_pays(bool right, Index images, Index positions, Index m, Index depth) {
+  if (right) return images * positions >= kPackedPositions;
   return images > 1 && m * depth > kPackedElements;
 }
 

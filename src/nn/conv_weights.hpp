@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "lamina/core/simd.hpp"
 #include "nn/conv_core.hpp"
 
 namespace lamina::nn::detail {
@@ -11,7 +12,7 @@ namespace lamina::nn::detail {
 /// How a direct product reads its weights.
 struct WeightLayout {
   bool tap_by_tap = false;  ///< the gathered matrix has a row for each (tap, channel)
-  bool right = false;       ///< they are the right factor: channels of the result are adjacent
+  bool right = false;       ///< they are the right factor, see weights_right
 
   bool operator==(const WeightLayout&) const = default;
 };
@@ -28,6 +29,7 @@ class ProductWeights {
 
   [[nodiscard]] bool is_packed() const { return !packed_.empty(); }
   [[nodiscard]] const WeightLayout& layout() const { return layout_; }
+  [[nodiscard]] Index packed_size() const { return is_packed() ? groups_ * (m_ * depth_) : 0; }
   [[nodiscard]] GemmOperand<T> group(Index g) const;
 
  private:
@@ -40,8 +42,24 @@ class ProductWeights {
   std::vector<PackedMatrix<T>> packed_;  ///< of each group
 };
 
-/// True where packing the weights of a call pays: of `positions` in each of `images` products.
-[[nodiscard]] bool packing_pays(bool right, bool plain, Index images, Index positions, Index m,
-                                Index depth);
+/// A copy of the weights, and what the algorithm reads that a convolution takes.
+template <class T>
+struct PreparedWeights {
+  Buffer<T> plain;
+  Buffer<T> transformed;                         ///< by Winograd's algorithm, or empty
+  ProductWeights<T> product;                     ///< packed, or nothing
+  simd::Target target = simd::Target::Baseline;  ///< that `product` is packed for
+
+  [[nodiscard]] Index size() const {
+    return plain.size() + transformed.size() + product.packed_size();
+  }
+};
+
+/// True where the weights are the right factor, so that channels of the result are in the vectors:
+/// where they are adjacent (`last`), and where an image has few positions.
+[[nodiscard]] bool weights_right(bool last, Index positions, Index depth);
+
+/// True where packing the weights (m, depth) of a call pays: for so many positions of each image.
+[[nodiscard]] bool packing_pays(bool right, Index images, Index positions, Index m, Index depth);
 
 }  // namespace lamina::nn::detail

@@ -114,8 +114,8 @@ Index conv_forward_bytes(const ConvShape& shape, bool channels_last, int threads
   Index total =
       threads * product_bytes<T>() +
       at_once(count, work, threads) * gathered_bytes(gather, shape.out_group(), channels_last);
-  if (packing_pays(channels_last, gather.is_plain(), shape.images, together * shape.out_positions(),
-                   shape.out_group(), rows)) {
+  const bool right = weights_right(channels_last, shape.out_positions(), rows);
+  if (packing_pays(right, shape.images, shape.out_positions(), shape.out_group(), rows)) {
     total += packed_bytes<T>(shape.groups, shape.out_group(), rows);
   }
   if (gather.channels_last && shape.taps() > 1) total += bytes<T>(shape.out_channels * rows);
@@ -154,8 +154,9 @@ Index conv_input_gradient_bytes(const ConvShape& shape, bool channels_last, int 
         const Index work = shape.in_group() * gather.rows() * gather.positions();
         const Index own = gathered_bytes(gather, shape.in_group(), channels_last) +
                           bytes<T>(shape.in_group() * gather.positions());
-        const bool packs = packing_pays(channels_last, gather.is_plain(), shape.images,
-                                        gather.positions(), shape.in_group(), gather.rows());
+        const bool right = weights_right(channels_last, gather.positions(), gather.rows());
+        const bool packs =
+            packing_pays(right, shape.images, gather.positions(), shape.in_group(), gather.rows());
         const Index packed =
             packs ? packed_bytes<T>(shape.groups, shape.in_group(), gather.rows()) : 0;
         most = std::max(most, bytes<T>(shape.in_channels * gather.rows()) + packed +

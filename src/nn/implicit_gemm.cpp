@@ -202,12 +202,11 @@ void gather_channels(const Gather<T>& gather, const T* zeros, const PanelRequest
   }
 }
 
-/// The product with the gathered matrix as B, or transposed as A where the result has adjacent
-/// channels; `gathered` is a matrix or a packer of `cols` columns.
+/// The product with `gathered`, a matrix or a packer, as B, or transposed as A.
 template <class T>
-void multiply(const GemmOperand<T>& gathered, const GemmOperand<T>& weights, bool channels_adjacent,
+void multiply(const GemmOperand<T>& gathered, const GemmOperand<T>& weights, bool right,
               const GatherOutput<T>& out, GemmOptions<T> options) {
-  if (channels_adjacent) {
+  if (right) {
     options.bias_axis = BiasAxis::Column;
     gemm<T>(gathered, weights, out.data, out.position_stride, out.channel_stride, options);
   } else {
@@ -219,20 +218,19 @@ void multiply(const GemmOperand<T>& gathered, const GemmOperand<T>& weights, boo
 }  // namespace
 
 template <class T>
-void gathered_product(const Gather<T>& gather, const GemmOperand<T>& weights,
+void gathered_product(const Gather<T>& gather, const GemmOperand<T>& weights, bool right,
                       const GatherOutput<T>& out, const GemmOptions<T>& options) {
   const Index rows = gather.rows();
-  const bool last = out.channels_adjacent();
   if (gather.is_plain()) {
     const MatrixRef<T> plain = gather.plain();
-    multiply<T>(last ? plain.transposed() : plain, weights, last, out, options);
+    multiply<T>(right ? plain.transposed() : plain, weights, right, out, options);
     return;
   }
   const auto product = [&](const PanelPacker<T>& packer, Index positions,
                            const GatherOutput<T>& part) {
     const GemmOperand<T> gathered =
-        last ? GemmOperand<T>(positions, rows, packer) : GemmOperand<T>(rows, positions, packer);
-    multiply<T>(gathered, weights, last, part, options);
+        right ? GemmOperand<T>(positions, rows, packer) : GemmOperand<T>(rows, positions, packer);
+    multiply<T>(gathered, weights, right, part, options);
   };
   if (gather.channels_last) {
     Buffer<T> zeros(gather.channels + kernels::kGatherSlack);
@@ -256,7 +254,7 @@ void gathered_product(const Gather<T>& gather, const GemmOperand<T>& weights,
       part.data += (image * gather.positions() + first * slab) * out.position_stride;
       if (gather.taps() == 1) {
         const MatrixRef<T> copy = planes.plain(positions);
-        multiply<T>(last ? copy.transposed() : copy, weights, last, part, options);
+        multiply<T>(right ? copy.transposed() : copy, weights, right, part, options);
       } else {
         const auto fill = [&](const PanelRequest<T>& request) { planes.pack(request); };
         product(PanelPacker<T>(fill), positions, part);
@@ -297,9 +295,9 @@ void gather_taps(const Gather<T>& gather, const PanelRequest<T>& request) {
 
 template struct Gather<float>;
 template struct Gather<double>;
-template void gathered_product(const Gather<float>&, const GemmOperand<float>&,
+template void gathered_product(const Gather<float>&, const GemmOperand<float>&, bool,
                                const GatherOutput<float>&, const GemmOptions<float>&);
-template void gathered_product(const Gather<double>&, const GemmOperand<double>&,
+template void gathered_product(const Gather<double>&, const GemmOperand<double>&, bool,
                                const GatherOutput<double>&, const GemmOptions<double>&);
 template void gather_taps(const Gather<float>&, const PanelRequest<float>&);
 template void gather_taps(const Gather<double>&, const PanelRequest<double>&);

@@ -84,18 +84,14 @@ template <class T>
 struct GatherOutput {
   T* data = nullptr;
   Index channel_stride = 0, position_stride = 0;
-
-  /// Then the gathered matrix is the left factor, transposed.
-  [[nodiscard]] bool channels_adjacent() const {
-    return channel_stride == 1 && position_stride != 1;
-  }
 };
 
-/// out = finish(weights * gathered + bias), weights (M, rows), or where out has adjacent channels
-/// (rows, M). options.bias is one number for each channel of the result; alpha and beta are not
-/// used. All positions of a gather of several images lie at position_stride, one after the other.
+/// out = finish(weights * gathered + bias), the weights being the left factor (M, rows) or the
+/// right one (rows, M) of the transposed product. options.bias is one number for each channel of
+/// the result; alpha and beta are not used. All positions of a gather of several images lie at
+/// position_stride, one after the other.
 template <class T>
-void gathered_product(const Gather<T>& gather, const GemmOperand<T>& weights,
+void gathered_product(const Gather<T>& gather, const GemmOperand<T>& weights, bool right,
                       const GatherOutput<T>& out, const GemmOptions<T>& options);
 
 /// Fills a panel whose width runs over (channel, tap) and whose depth runs over positions.

@@ -123,6 +123,16 @@ class Units {
   [[nodiscard]] static constexpr Index pitch() { return kDepth * kPanel<T> + kSpread; }
   /// Elements that transform() needs.
   [[nodiscard]] static constexpr Index room() { return 9 * kDepth * kPanel<T>; }
+  [[nodiscard]] Index all() const { return panels() * stretches() * size(); }
+
+  void transform_all(T* out) const {
+    parallel_for(panels() * stretches(), 1, [&](Index begin, Index end) {
+      Buffer<T> taps(room());
+      for (Index i = begin; i < end; ++i) {
+        transform(i / stretches(), i % stretches(), taps.data(), out + i * size());
+      }
+    });
+  }
 
   void transform(Index panel, Index stretch, T* room, T* unit) const {
     const Index first = panel * kPanel<T>;
@@ -154,10 +164,12 @@ template <class T>
 class Convolution {
  public:
   Convolution(const WinogradProblem& problem, const ConvImage<const T>& x, const T* weights,
-              const T* bias, const ConvImage<T>& y, const GemmFinish<T>& finish)
+              const T* transformed, const T* bias, const ConvImage<T>& y,
+              const GemmFinish<T>& finish)
       : p_(problem),
         x_(x),
         units_(p_, weights),
+        transformed_(transformed),
         bias_(bias),
         y_(y),
         finish_(finish),
@@ -165,7 +177,11 @@ class Convolution {
         size_(p_, tiling_) {}
 
   void run() {
-    if (tiling_.blocks > 1) transform_weights();
+    if (tiling_.blocks > 1 && transformed_ == nullptr) {
+      all_ = Buffer<T>(units_.all());
+      units_.transform_all(all_.data());
+      transformed_ = all_.data();
+    }
     if (tiling_.blocks >= kManyBlocks) {
       parallel_for(tiling_.blocks, 1, [&](Index begin, Index end) {
         for (Index block = begin; block < end; ++block) run_block(block);
@@ -176,17 +192,6 @@ class Convolution {
   }
 
  private:
-  void transform_weights() {
-    all_ = Buffer<T>(units_.panels() * units_.stretches() * units_.size());
-    parallel_for(units_.panels() * units_.stretches(), 1, [&](Index begin, Index end) {
-      Buffer<T> room(units_.room());
-      for (Index i = begin; i < end; ++i) {
-        units_.transform(i / units_.stretches(), i % units_.stretches(), room.data(),
-                         all_.data() + i * units_.size());
-      }
-    });
-  }
-
   void run_block(Index block) const {
     const Index first = tiling_.block_begin(block);
     const Index rows = tiling_.block_begin(block + 1) - first;
@@ -196,26 +201,31 @@ class Convolution {
     parallel_for(rows, kRowsTogether,
                  [&](Index begin, Index end) { transform_rows(first, begin, end, transformed); });
     const Index tiles = rows * tiling_.columns;
-    if (all_.size() > 0) {
+    if (tiling_.blocks > 1) {
       parallel_for(kWinogradPoints, 1, [&](Index begin, Index end) {
         for (Index point = begin; point < end; ++point) {
           for (Index i = 0; i < units_.panels() * units_.stretches(); ++i) {
             multiply(point, tiles, i / units_.stretches(), i % units_.stretches(), transformed,
-                     all_.data() + i * units_.size(), products);
+                     transformed_ + i * units_.size(), products);
           }
         }
       });
     } else {
-      // The transformed weights are used once and never leave the L2.
+      // Each unit is used once. One that is transformed here never leaves the L2.
       parallel_for(units_.panels(), 1, [&](Index begin, Index end) {
-        Buffer<T> room(units_.room() + units_.size());
-        T* const unit = room.data() + units_.room();
-        for (Index panel = begin; panel < end; ++panel) {
-          for (Index stretch = 0; stretch < units_.stretches(); ++stretch) {
-            units_.transform(panel, stretch, room.data(), unit);
-            for (Index point = 0; point < kWinogradPoints; ++point) {
-              multiply(point, tiles, panel, stretch, transformed, unit, products);
-            }
+        Buffer<T> room(transformed_ == nullptr ? units_.room() + units_.size() : 0);
+        for (Index i = begin * units_.stretches(); i < end * units_.stretches(); ++i) {
+          const Index panel = i / units_.stretches();
+          const Index stretch = i % units_.stretches();
+          const T* unit = nullptr;
+          if (transformed_ != nullptr) {
+            unit = transformed_ + i * units_.size();
+          } else {
+            units_.transform(panel, stretch, room.data(), room.data() + units_.room());
+            unit = room.data() + units_.room();
+          }
+          for (Index point = 0; point < kWinogradPoints; ++point) {
+            multiply(point, tiles, panel, stretch, transformed, unit, products);
           }
         }
       });
@@ -320,7 +330,8 @@ class Convolution {
   const WinogradProblem& p_;
   const ConvImage<const T>& x_;
   Units<T> units_;
-  Buffer<T> all_;  ///< the transformed weights, if several blocks of tiles use them
+  const T* transformed_;  ///< all units, if there are several blocks of tiles or they are at hand
+  Buffer<T> all_;
   const T* bias_;
   const ConvImage<T>& y_;
   const GemmFinish<T>& finish_;
@@ -370,26 +381,46 @@ Index winograd_bytes(const WinogradProblem& p, Index threads) {
   const Workspace size(p, tiling);
   const Units<T> units(p, nullptr);
   const Index each = std::max(size.lines(), units.room() + units.size());
-  const Index all = tiling.blocks > 1 ? units.panels() * units.stretches() * units.size() : 0;
+  const Index all = tiling.blocks > 1 ? units.all() : 0;
   return (all + at_once * size.matrices() + threads * each) * static_cast<Index>(sizeof(T));
+}
+
+namespace {
+
+template <class T>
+bool finite_weights(const WinogradProblem& p, const T* weights) {
+  const Index row = p.out_channels * 9;
+  return within(weights, p.in_channels, row, row);
+}
+
+}  // namespace
+
+template <class T>
+Buffer<T> winograd_transformed(const WinogradProblem& problem, const T* weights) {
+  if (!finite_weights(problem, weights)) return {};
+  const Units<T> units(problem, weights);
+  Buffer<T> transformed(units.all());
+  units.transform_all(transformed.data());
+  return transformed;
 }
 
 template <class T>
 bool winograd_convolution(const WinogradProblem& problem, const ConvImage<const T>& x,
-                          const T* weights, const T* bias, const ConvImage<T>& y,
-                          const GemmFinish<T>& finish) {
-  if (!finite(problem, x) ||
-      !within(weights, problem.in_channels, problem.out_channels * 9, problem.out_channels * 9)) {
+                          const T* weights, const T* transformed, const T* bias,
+                          const ConvImage<T>& y, const GemmFinish<T>& finish) {
+  if (!finite(problem, x) || (transformed == nullptr && !finite_weights(problem, weights))) {
     return false;
   }
-  Convolution<T>(problem, x, weights, bias, y, finish).run();
+  Convolution<T>(problem, x, weights, transformed, bias, y, finish).run();
   return true;
 }
 
 #define LAMINA_INSTANTIATE(T)                                                                     \
   template Index winograd_bytes<T>(const WinogradProblem&, Index);                                \
+  template Buffer<T> winograd_transformed(const WinogradProblem&, const T*);                      \
   template bool winograd_convolution(const WinogradProblem&, const ConvImage<const T>&, const T*, \
-                                     const T*, const ConvImage<T>&, const GemmFinish<T>&);
+                                     const T*, const T*, const ConvImage<T>&,                     \
+                                     const GemmFinish<T>&);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)
 

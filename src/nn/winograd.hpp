@@ -23,11 +23,17 @@ struct WinogradProblem {
 template <class T>
 [[nodiscard]] Index winograd_bytes(const WinogradProblem& problem, Index threads);
 
+/// The weights as they are multiplied, for repeated use; empty where one is not finite or too
+/// large.
+template <class T>
+[[nodiscard]] Buffer<T> winograd_transformed(const WinogradProblem& problem, const T* weights);
+
 /// y = finish(bias + weights * x), or false, and nothing written, where an element of x or a weight
-/// is not finite or so large that a transform could overflow.
+/// is not finite or so large that a transform could overflow. `transformed` is nullptr or made of
+/// the weights by winograd_transformed.
 template <class T>
 [[nodiscard]] bool winograd_convolution(const WinogradProblem& problem, const ConvImage<const T>& x,
-                                        const T* weights, const T* bias, const ConvImage<T>& y,
-                                        const GemmFinish<T>& finish);
+                                        const T* weights, const T* transformed, const T* bias,
+                                        const ConvImage<T>& y, const GemmFinish<T>& finish);
 
 }  // namespace lamina::nn::detail

@@ -24,7 +24,7 @@ struct Case {
 const Case kCases[] = {
     {6, 64, 64, 8, 8, 1},    {3, 80, 64, 9, 23, PaddingMode::asymmetric({0, 1}, {2, 0})},
     {4, 64, 96, 14, 7, {}},  {1, 64, 64, 41, 37, 1},
-    {2, 128, 64, 12, 21, 2},
+    {2, 128, 64, 12, 21, 2}, {1, 160, 80, 14, 14, 1},
 };
 
 Array<float> in_format(const Array<float>& x, DataFormat format) {
