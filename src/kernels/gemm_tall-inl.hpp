@@ -79,6 +79,7 @@ void TallGroup(const TallProduct<T>& product, const T* HWY_RESTRICT a, T* HWY_RE
   constexpr Index kRows = kTallRows<T>;
   constexpr int kSteps = kTallSteps<T>;
   constexpr Index kLine = 64 / static_cast<Index>(sizeof(T));
+  constexpr Index kFetchRows = kRows * kSteps / kLine;
   const Index stride = product.a_row_stride;
   const Index b_row_stride = product.b_row_stride;
   const T* HWY_RESTRICT b = product.b;
@@ -106,12 +107,11 @@ void TallGroup(const TallProduct<T>& product, const T* HWY_RESTRICT a, T* HWY_RE
     const Index end = HWY_MIN(k + product.depth, product.k);
     V turned[kTallVectors * kSteps];
     for (; k + kSteps <= end; k += kSteps) {
-      // The line of each row of the next group: too many rows for the core to follow by itself.
-      if (k % kLine == 0) {
-        const T* next = a + kRows * stride + k;
-        for (Index r = 0; r < kRows; ++r, next += stride) {
-          __builtin_prefetch(next, 0, 2);
-        }
+      // Lines of the next group: too many rows for the core to follow by itself. In each line's
+      // time each row is fetched once, evenly spread.
+      const T* next = a + (kRows + k % kLine / kSteps * kFetchRows) * stride + k;
+      for (Index r = 0; r < kFetchRows; ++r, next += stride) {
+        __builtin_prefetch(next, 0, 2);
       }
       HWY_UNROLL(2)
       for (int v = 0; v < kTallVectors; ++v) {

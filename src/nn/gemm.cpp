@@ -10,7 +10,7 @@ namespace {
 // Most elements of B that are packed once for all tasks, beyond which each task packs its own; and
 // the tiles of rows above which that pays for a B that need not be transposed.
 constexpr Index kPackedOnce = Index{1} << 23;
-constexpr Index kPackOnceTiles = 40;
+constexpr Index kPackOnceTiles = 60;
 constexpr Index kTransposeOnceTiles = 12;
 // Rows and elements of B of a product that reads B but once, without packing it.
 constexpr Index kSkinnyRows = 8;
