@@ -153,21 +153,28 @@ struct Moments {
   double rstd = 0;
 };
 
+/// Moments::mean of a group.
 template <class D, class T>
-HWY_INLINE Moments<T> GroupMoments(D d, const NormArgs<T>& a, const T* x) {
+HWY_INLINE T GroupMean(D d, const NormArgs<T>& a, const T* x) {
+  using V = hn::Vec<D>;
+  double sum;
+  const V first = hn::Set(d, x[0]);
+  GroupSums<1>(
+      d, a.runs, a.n,
+      [&](Index run, Index i, auto lanes, V* out) LAMINA_NORM_INLINE {
+        out[0] = lanes.Keep(d, hn::Sub(lanes.Load(d, x + run * a.run_stride + i), first));
+      },
+      &sum);
+  return static_cast<T>(static_cast<double>(x[0]) + sum / static_cast<double>(a.runs * a.n));
+}
+
+/// The other moments of a group around m.mean.
+template <class D, class T>
+HWY_INLINE void GroupSquares(D d, const NormArgs<T>& a, const T* x, Moments<T>& m) {
   using V = hn::Vec<D>;
   const double count = static_cast<double>(a.runs * a.n);
-  Moments<T> m;
   if (a.center) {
     double sums[2];
-    const V first = hn::Set(d, x[0]);
-    GroupSums<1>(
-        d, a.runs, a.n,
-        [&](Index run, Index i, auto lanes, V* out) LAMINA_NORM_INLINE {
-          out[0] = lanes.Keep(d, hn::Sub(lanes.Load(d, x + run * a.run_stride + i), first));
-        },
-        sums);
-    m.mean = static_cast<T>(static_cast<double>(x[0]) + sums[0] / count);
     const V mean = hn::Set(d, m.mean);
     GroupSums<2>(
         d, a.runs, a.n,
@@ -192,7 +199,6 @@ HWY_INLINE Moments<T> GroupMoments(D d, const NormArgs<T>& a, const T* x) {
     m.var = sum / count;
   }
   m.rstd = 1 / std::sqrt(m.var + a.eps);
-  return m;
 }
 
 /// One run with a factor for each element.
@@ -265,25 +271,46 @@ HWY_INLINE void ApplyGroup(D d, const NormArgs<T>& a, const Moments<T>& m, Index
 template <class T>
 void NormGroups(const NormArgs<T>& a) {
   const hn::ScalableTag<T> d;
-  for (Index group = 0; group < a.groups; ++group) {
-    Moments<T> m;
+  // Short groups take each step together: the end of a sum, down to one number, takes longer than
+  // the processor looks ahead in a single group.
+  constexpr Index kTogether = 4;
+  constexpr Index kShort = 4096 / static_cast<Index>(sizeof(T));
+  const Index together = a.runs * a.n <= kShort ? kTogether : 1;
+  for (Index first = 0; first < a.groups; first += together) {
+    const Index last = std::min(first + together, a.groups);
+    Moments<T> moments[kTogether];
     if (a.given) {
-      m.mean = a.mean == nullptr ? T(0) : a.mean[group];
-      m.rstd = static_cast<double>(a.rstd[group]);
+      for (Index group = first; group < last; ++group) {
+        Moments<T>& m = moments[group - first];
+        m.mean = a.mean == nullptr ? T(0) : a.mean[group];
+        m.rstd = static_cast<double>(a.rstd[group]);
+      }
     } else {
-      m = GroupMoments(d, a, a.x + group * a.group_stride);
-      if (a.mean != nullptr) {
-        a.mean[group] = static_cast<T>(static_cast<double>(m.mean) + m.rest);
+      if (a.center) {
+        for (Index group = first; group < last; ++group) {
+          moments[group - first].mean = GroupMean(d, a, a.x + group * a.group_stride);
+        }
       }
-      if (a.rstd != nullptr) {
-        a.rstd[group] = static_cast<T>(m.rstd);
+      for (Index group = first; group < last; ++group) {
+        GroupSquares(d, a, a.x + group * a.group_stride, moments[group - first]);
       }
-      if (a.var != nullptr) {
-        a.var[group] = static_cast<T>(m.var);
+      for (Index group = first; group < last; ++group) {
+        const Moments<T>& m = moments[group - first];
+        if (a.mean != nullptr) {
+          a.mean[group] = static_cast<T>(static_cast<double>(m.mean) + m.rest);
+        }
+        if (a.rstd != nullptr) {
+          a.rstd[group] = static_cast<T>(m.rstd);
+        }
+        if (a.var != nullptr) {
+          a.var[group] = static_cast<T>(m.var);
+        }
       }
     }
     if (a.y != nullptr) {
-      ApplyGroup(d, a, m, group);
+      for (Index group = first; group < last; ++group) {
+        ApplyGroup(d, a, moments[group - first], group);
+      }
     }
   }
   if (a.stream) {

@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "lamina/core/random.hpp"
 #include "normalization_cases.hpp"
 #include "support/expect.hpp"
 
@@ -124,6 +125,26 @@ TYPED_TEST(NormalizationValues, NanAndInfinityStayInTheirGroup) {
           }
         }
       }
+    }
+  }
+}
+
+TYPED_TEST(NormalizationValues, ARowIsTheSameInAnyCompany) {
+  using T = TypeParam;
+  Generator generator(3);
+  // Rows are taken together as far as they are short.
+  for (const Index columns : {1, 17, 768, 1500}) {
+    const auto x = random_normal<T>({7, columns}, generator);
+    const auto gamma = random_normal<T>({columns}, generator);
+    const Array<T> layer = layer_norm(x, gamma);
+    const Array<T> rms = rms_norm(x, gamma);
+    Array<T> in_place = x.copy();
+    layer_norm_into<T>(in_place, in_place, gamma);
+    EXPECT_EQ(in_place, layer);
+    for (Index i = 0; i < 7; ++i) {
+      const Array<T> row = x.slice(0, {i, i + 1}).copy();
+      EXPECT_EQ(layer_norm(row, gamma), layer.slice(0, {i, i + 1})) << columns << ' ' << i;
+      EXPECT_EQ(rms_norm(row, gamma), rms.slice(0, {i, i + 1})) << columns << ' ' << i;
     }
   }
 }
