@@ -7,8 +7,6 @@
 #define LAMINA_KERNELS_POOLING_RUN_INL_HPP_
 #endif
 
-#include <limits>
-
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "kernels/pooling-inl.hpp"
@@ -139,31 +137,59 @@ void PoolChannels(const PoolArgs<T>& a, Index begin, Index end, T* scratch) {
   }
 }
 
-/// Whole planes without gaps: one output each.
+/// A plane without gaps, to a vector.
+template <class Op, class D, class T = hn::TFromD<D>>
+HWY_INLINE hn::Vec<D> PoolPlane(D d, const T* HWY_RESTRICT x, Index positions) {
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  auto acc = Op::Neutral(d);
+  auto other = acc;
+  Index i = 0;
+  for (; i + 2 * lanes <= positions; i += 2 * lanes) {
+    acc = Op::Combine(acc, hn::LoadU(d, x + i));
+    other = Op::Combine(other, hn::LoadU(d, x + i + lanes));
+  }
+  for (; i < positions; i += lanes) {
+    acc = Op::Combine(acc, PoolLoad<Op, true>(d, x + i, HWY_MIN(lanes, positions - i)));
+  }
+  return Op::Combine(acc, other);
+}
+
+/// Whole planes without gaps: one output each. As many as a vector has lanes are combined across
+/// their vectors together: neighbors of two planes make one vector of both, until each lane is a
+/// plane.
 template <class Op, class T>
 void PoolPlanesOf(const PoolPlanes<T>& a, Index begin, Index end) {
   const hn::ScalableTag<T> d;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
-  for (Index plane = begin; plane < end; ++plane) {
-    const T* x = a.x + plane / a.channels * a.image_stride + plane % a.channels * a.channel_stride;
-    auto acc = Op::Neutral(d);
-    auto other = acc;
-    Index i = 0;
-    for (; i + 2 * lanes <= a.positions; i += 2 * lanes) {
-      acc = Op::Combine(acc, hn::LoadU(d, x + i));
-      other = Op::Combine(other, hn::LoadU(d, x + i + lanes));
+  HWY_ALIGN T planes[hn::MaxLanes(d) * hn::MaxLanes(d)];
+  // Where the next plane lies, without a division for each.
+  Index channel = begin % a.channels;
+  const T* x = a.x + begin / a.channels * a.image_stride + channel * a.channel_stride;
+  for (Index first = begin; first < end; first += lanes) {
+    const Index count = HWY_MIN(lanes, end - first);
+    for (Index i = 0; i < count; ++i) {
+      PoolPrefetch(x, a.positions);
+      hn::Store(PoolPlane<Op>(d, x, a.positions), d, planes + i * lanes);
+      x += a.channel_stride;
+      if (++channel == a.channels) {
+        channel = 0;
+        x += a.image_stride - a.channels * a.channel_stride;
+      }
     }
-    for (; i < a.positions; i += lanes) {
-      const Index left = HWY_MIN(lanes, a.positions - i);
-      acc = Op::Combine(acc, PoolLoad<Op, true>(d, x + i, left));
+    for (Index i = count; i < lanes; ++i) {
+      hn::Store(Op::Neutral(d), d, planes + i * lanes);
     }
-    acc = Op::Combine(acc, other);
-    if constexpr (Op::kMax) {
-      a.y[plane] = hn::AllFalse(d, hn::IsNaN(acc)) ? hn::GetLane(hn::MaxOfLanes(d, acc))
-                                                   : std::numeric_limits<T>::quiet_NaN();
-    } else {
-      a.y[plane] = hn::GetLane(hn::SumOfLanes(d, acc)) / static_cast<T>(a.positions);
+    for (Index vectors = lanes / 2; vectors > 0; vectors /= 2) {
+      for (Index i = 0; i < vectors; ++i) {
+        const auto low = hn::Load(d, planes + 2 * i * lanes);
+        const auto high = hn::Load(d, planes + (2 * i + 1) * lanes);
+        hn::Store(Op::Combine(hn::ConcatEven(d, high, low), hn::ConcatOdd(d, high, low)), d,
+                  planes + i * lanes);
+      }
     }
+    auto result = hn::Load(d, planes);
+    if constexpr (!Op::kMax) result = hn::Div(result, hn::Set(d, static_cast<T>(a.positions)));
+    StoreTail(d, result, a.y + first, count);
   }
 }
 

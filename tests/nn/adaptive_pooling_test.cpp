@@ -173,6 +173,29 @@ TYPED_TEST(GlobalPooling, PlanesOfEverySize) {
   });
 }
 
+TYPED_TEST(GlobalPooling, APlaneIsTheSameInAnyCompany) {
+  using T = TypeParam;
+  test::for_each_target([] {
+    const Array<T> x = uniform_numbers<T>({1, 35, 7, 7}, 2);
+    const Array<T> mean = global_avg_pool(x);
+    for (Index c = 0; c < 35; ++c) {
+      const Array<T> alone = x.slice(1, {c, c + 1}).copy();
+      EXPECT_EQ(global_avg_pool(alone)(0, 0), mean(0, c)) << c;
+    }
+    for (Index at = 0; at < 49; ++at) {
+      const Index channel = at % 35;
+      Array<T> hurt = x.copy();
+      hurt(0, channel, at / 7, at % 7) = std::numeric_limits<T>::quiet_NaN();
+      const Array<T> hurt_mean = global_avg_pool(hurt);
+      const Array<T> hurt_max = global_max_pool(hurt);
+      for (Index c = 0; c < 35; ++c) {
+        EXPECT_EQ(std::isnan(hurt_mean(0, c)), c == channel) << at << ' ' << c;
+        EXPECT_EQ(std::isnan(hurt_max(0, c)), c == channel) << at << ' ' << c;
+      }
+    }
+  });
+}
+
 TYPED_TEST(GlobalPooling, FormsAndGradients) {
   using T = TypeParam;
   const Array<T> x = uniform_numbers<T>({2, 3, 4, 5}, 1);
