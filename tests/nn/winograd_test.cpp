@@ -25,6 +25,7 @@ const Case kCases[] = {
     {6, 64, 64, 8, 8, 1},    {3, 80, 64, 9, 23, PaddingMode::asymmetric({0, 1}, {2, 0})},
     {4, 64, 96, 14, 7, {}},  {1, 64, 64, 41, 37, 1},
     {2, 128, 64, 12, 21, 2}, {1, 160, 80, 14, 14, 1},
+    {1, 32, 48, 14, 11, 1},  {3, 48, 32, 7, 7, 1},  // the fewest channels and tiles
 };
 
 Array<float> in_format(const Array<float>& x, DataFormat format) {
