@@ -24,27 +24,36 @@ namespace hn = hwy::HWY_NAMESPACE;
 inline constexpr int kLineRows = 14;
 inline constexpr int kFewRows = 6;
 inline constexpr int kPointRows = 9;
+inline constexpr int kSumRows = 4;
+inline constexpr int kSumColumns = 6;
 #elif HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR
 inline constexpr int kLineRows = 4;
 inline constexpr int kFewRows = 1;
 inline constexpr int kPointRows = 4;
+inline constexpr int kSumRows = 2;
+inline constexpr int kSumColumns = 2;
 #else
 inline constexpr int kLineRows = 6;
 inline constexpr int kFewRows = 2;
 inline constexpr int kPointRows = 6;
+inline constexpr int kSumRows = 3;
+inline constexpr int kSumColumns = 3;
 #endif
 
+// Steps after which sums are put aside: rounding errors do not grow any longer.
+inline constexpr Index kLineDepth = 512;
+
 template <int kRows, int kVectors, class T>
-void LineTile(const LineProduct<T>& p, Index row, const LineVector* vectors) {
+void LineTile(const LineProduct<T>& p, Index row, const LineVector* vectors, Index begin,
+              Index end) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
   V acc[kRows][kVectors];
   HWY_UNROLL(16)
   for (int r = 0; r < kRows; ++r) {
-    const V start = p.bias == nullptr ? hn::Zero(d) : hn::Set(d, p.bias[row + r]);
     HWY_UNROLL(4)
     for (int v = 0; v < kVectors; ++v) {
-      acc[r][v] = start;
+      acc[r][v] = hn::Zero(d);
     }
   }
   const T* source[kVectors];
@@ -52,9 +61,9 @@ void LineTile(const LineProduct<T>& p, Index row, const LineVector* vectors) {
   for (int v = 0; v < kVectors; ++v) {
     source[v] = p.source + vectors[v].from;
   }
-  const T* HWY_RESTRICT a = p.a + row * p.depth;
-  const Index* HWY_RESTRICT offsets = p.offsets;
-  for (Index k = p.depth; k > 0; --k, a += kRows) {
+  const T* HWY_RESTRICT a = p.a + row * p.depth + begin * kRows;
+  const Index* HWY_RESTRICT offsets = p.offsets + begin;
+  for (Index k = end - begin; k > 0; --k, a += kRows) {
     const Index offset = *offsets++;
     V b[kVectors];
     HWY_UNROLL(4)
@@ -73,24 +82,29 @@ void LineTile(const LineProduct<T>& p, Index row, const LineVector* vectors) {
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   HWY_UNROLL(4)
   for (int v = 0; v < kVectors; ++v) {
-    T* c = p.c + row * p.c_stride + vectors[v].to;
+    T* const c = p.c + row * p.c_stride + vectors[v].to;
     const Index count = vectors[v].count;
-    if (count == lanes) {
-      HWY_UNROLL(16)
-      for (int r = 0; r < kRows; ++r) {
-        hn::StoreU(acc[r][v], d, c + r * p.c_stride);
+    const bool whole = count == lanes;
+    HWY_UNROLL(16)
+    for (int r = 0; r < kRows; ++r) {
+      T* const to = c + r * p.c_stride;
+      V sum = acc[r][v];
+      if (begin > 0) {
+        sum = hn::Add(sum, whole ? hn::LoadU(d, to) : LoadTail(d, to, count));
+      } else if (p.bias != nullptr) {
+        sum = hn::Add(sum, hn::Set(d, p.bias[row + r]));
       }
-    } else {
-      HWY_UNROLL(16)
-      for (int r = 0; r < kRows; ++r) {
-        StoreTail(d, acc[r][v], c + r * p.c_stride, count);
+      if (whole) {
+        hn::StoreU(sum, d, to);
+      } else {
+        StoreTail(d, sum, to, count);
       }
     }
   }
 }
 
 template <class T>
-using LineTileFn = void (*)(const LineProduct<T>&, Index, const LineVector*);
+using LineTileFn = void (*)(const LineProduct<T>&, Index, const LineVector*, Index, Index);
 
 // For 1, 2 ... rows; those of few rows wide.
 template <int kVectors, class T, size_t... kRow>
@@ -110,18 +124,22 @@ void LineProductRun(const LineProduct<T>& p) {
     const Index together = few ? 4 : 2;
     const LineTileFn<T> tile =
         few ? kWide[static_cast<size_t>(rows - 1)] : kTall[static_cast<size_t>(rows - 1)];
-    Index v = 0;
-    for (; v + together <= p.count; v += together) {
-      tile(p, row, p.vectors + v);
+    const Index left = p.count % together;
+    // What is left, and vectors of no elements to fill up the tile.
+    LineVector rest[4];
+    for (Index i = 0; i < 4 && left > 0; ++i) {
+      rest[i] = p.vectors[HWY_MIN(p.count - left + i, p.count - 1)];
+      rest[i].count = i < left ? rest[i].count : 0;
     }
-    if (v < p.count) {
-      // What is left, its last vector several times.
-      LineVector rest[4];
-      for (Index i = 0; i < 4; ++i) {
-        rest[i] = p.vectors[HWY_MIN(v + i, p.count - 1)];
+    const LineTileFn<T> last = few && left <= 2 ? kTall[static_cast<size_t>(rows - 1)] : tile;
+    for (Index begin = 0; begin < p.depth; begin += kLineDepth) {
+      const Index end = HWY_MIN(p.depth, begin + kLineDepth);
+      for (Index v = 0; v + together <= p.count; v += together) {
+        tile(p, row, p.vectors + v, begin, end);
       }
-      const bool narrow = few && p.count - v <= 2;
-      (narrow ? kTall[static_cast<size_t>(rows - 1)] : tile)(p, row, rest);
+      if (left > 0) {
+        last(p, row, rest, begin, end);
+      }
     }
   }
 }
@@ -192,6 +210,89 @@ void PointProductRun(const PointProduct<T>& p) {
   }
 }
 
+template <int kRows, int kColumns, class T>
+void SumTile(const LineSums<T>& p, Index row, Index column) {
+  const hn::ScalableTag<T> d;
+  constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(hn::ScalableTag<T>()));
+  using V = hn::Vec<decltype(d)>;
+  V acc[kRows][kColumns];
+  const T* rows[kRows];
+  const T* columns[kColumns];
+  T* const sums = p.sums + (row * p.columns + column) * kLanes;
+  HWY_UNROLL(8)
+  for (int c = 0; c < kColumns; ++c) {
+    columns[c] = p.b + (column + c) * p.b_stride;
+  }
+  HWY_UNROLL(8)
+  for (int r = 0; r < kRows; ++r) {
+    rows[r] = p.rows[row + r];
+    HWY_UNROLL(8)
+    for (int c = 0; c < kColumns; ++c) {
+      acc[r][c] = hn::Zero(d);
+    }
+  }
+  const auto add = [&](const LineVector& v, const auto& load) HWY_ATTR {
+    V seen[kRows];
+    HWY_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) {
+      seen[r] = load(rows[r] + v.from);
+    }
+    HWY_UNROLL(8)
+    for (int c = 0; c < kColumns; ++c) {
+      const V b = load(columns[c] + v.to);
+      HWY_UNROLL(8)
+      for (int r = 0; r < kRows; ++r) {
+        acc[r][c] = hn::MulAdd(seen[r], b, acc[r][c]);
+      }
+    }
+  };
+  for (Index i = 0; i < p.vector_count; ++i) {
+    const LineVector& v = p.vectors[i];
+    if (v.count == kLanes) {
+      add(v, [&](const T* from) HWY_ATTR { return hn::LoadU(d, from); });
+    } else {
+      add(v, [&](const T* from) HWY_ATTR { return LoadTail(d, from, v.count); });
+    }
+  }
+  HWY_UNROLL(8)
+  for (int r = 0; r < kRows; ++r) {
+    HWY_UNROLL(8)
+    for (int c = 0; c < kColumns; ++c) {
+      T* const to = sums + (r * p.columns + c) * kLanes;
+      hn::StoreU(hn::Add(hn::LoadU(d, to), acc[r][c]), d, to);
+    }
+  }
+}
+
+template <class T>
+using SumTileFn = void (*)(const LineSums<T>&, Index, Index);
+
+template <int kRows, class T, size_t... kColumn>
+constexpr std::array<SumTileFn<T>, kSumColumns> SumTiles(std::index_sequence<kColumn...>) {
+  return {&SumTile<kRows, static_cast<int>(kColumn) + 1, T>...};
+}
+template <class T, size_t... kRow>
+constexpr std::array<std::array<SumTileFn<T>, kSumColumns>, kSumRows> AllSumTiles(
+    std::index_sequence<kRow...>) {
+  return {SumTiles<static_cast<int>(kRow) + 1, T>(std::make_index_sequence<kSumColumns>())...};
+}
+
+template <class T>
+void LineSumsRun(const LineSums<T>& p) {
+  static constexpr auto kTiles = AllSumTiles<T>(std::make_index_sequence<kSumRows>());
+  const Index row_tiles = (p.count + kSumRows - 1) / kSumRows;
+  const Index column_tiles = (p.columns + kSumColumns - 1) / kSumColumns;
+  for (Index t = 0; t < row_tiles; ++t) {
+    const Index row = gemm_tile_begin(p.count, row_tiles, t);
+    const Index rows = gemm_tile_begin(p.count, row_tiles, t + 1) - row;
+    for (Index u = 0; u < column_tiles; ++u) {
+      const Index column = gemm_tile_begin(p.columns, column_tiles, u);
+      const Index columns = gemm_tile_begin(p.columns, column_tiles, u + 1) - column;
+      kTiles[static_cast<size_t>(rows - 1)][static_cast<size_t>(columns - 1)](p, row, column);
+    }
+  }
+}
+
 template <class T>
 LineTiling LineTilingRun() {
   return {kLineRows, static_cast<Index>(hn::Lanes(hn::ScalableTag<T>()))};
@@ -212,6 +313,12 @@ void PointProductF32(const PointProduct<float>& p) {
 }
 void PointProductF64(const PointProduct<double>& p) {
   PointProductRun(p);
+}
+void LineSumsF32(const LineSums<float>& p) {
+  LineSumsRun(p);
+}
+void LineSumsF64(const LineSums<double>& p) {
+  LineSumsRun(p);
 }
 LineTiling LineTilingF32() {
   return LineTilingRun<float>();
@@ -236,6 +343,8 @@ HWY_EXPORT(LineProductF32);
 HWY_EXPORT(LineProductF64);
 HWY_EXPORT(PointProductF32);
 HWY_EXPORT(PointProductF64);
+HWY_EXPORT(LineSumsF32);
+HWY_EXPORT(LineSumsF64);
 HWY_EXPORT(LineTilingF32);
 HWY_EXPORT(LineTilingF64);
 HWY_EXPORT(PointTilingF32);
@@ -252,6 +361,12 @@ void point_product(const PointProduct<float>& product) {
 }
 void point_product(const PointProduct<double>& product) {
   HWY_DYNAMIC_DISPATCH(PointProductF64)(product);
+}
+void line_sums(const LineSums<float>& sums) {
+  HWY_DYNAMIC_DISPATCH(LineSumsF32)(sums);
+}
+void line_sums(const LineSums<double>& sums) {
+  HWY_DYNAMIC_DISPATCH(LineSumsF64)(sums);
 }
 template <>
 LineTiling line_tiling<float>() {

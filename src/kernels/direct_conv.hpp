@@ -1,7 +1,7 @@
 #pragma once
 
 // Convolution without a gathered matrix (see nn/direct_conv.hpp): products whose large factor is
-// read where it lies, at an offset for each step of the sum. Both kernels sum in the order of the
+// read where it lies, at an offset for each step of the sum. The kernels sum in the order of the
 // offsets, each element by itself, so a result does not depend on its place in a tile.
 
 #include "lamina/core/index.hpp"
@@ -63,5 +63,22 @@ void point_product(const PointProduct<double>& product);
 /// Rows of a tile, and the lanes of a vector.
 template <class T>
 [[nodiscard]] LineTiling point_tiling();
+
+/// sums[(m * columns + n) * lanes + i] += sum over v of rows[m][v.from + i] * b[n * b_stride + v.to
+/// + i] for m < count, n < columns and, of each vector v, i < v.count.
+template <class T>
+struct LineSums {
+  const T* const* rows = nullptr;
+  Index count = 0;
+  const T* b = nullptr;
+  Index b_stride = 0;
+  Index columns = 0;
+  const LineVector* vectors = nullptr;
+  Index vector_count = 0;
+  T* sums = nullptr;
+};
+
+void line_sums(const LineSums<float>& sums);
+void line_sums(const LineSums<double>& sums);
 
 }  // namespace lamina::kernels

@@ -1,8 +1,7 @@
 #pragma once
 
 // The copy of an image in which what a tap sees of neighboring positions are neighboring elements:
-// padded, and with each phase of the stride by itself. Convolution gathers its panels from it, and
-// the weight gradient multiplies with it.
+// padded, and with each phase of the stride by itself. Convolution gathers its panels from it.
 
 #include <algorithm>
 #include <array>
@@ -141,31 +140,6 @@ class Planes {
     }
   }
 
-  /// Neighboring positions are neighbors, lines pitch() apart and planes depth_pitch().
-  [[nodiscard]] Index pitch() const { return extents_[2]; }
-  [[nodiscard]] Index depth_pitch() const { return extents_[1] * extents_[2]; }
-  /// Writes a panel whose width runs over (channel, tap) and whose depth runs over the elements
-  /// that lie behind what the first position sees.
-  void pack_seen(const PanelRequest<T>& request) const {
-    std::array<const T*, kMaxRuns> lines;
-    for (Index i = 0; i < ceil_div(request.count, kLines) * kLines; ++i) {
-      const Index row = request.first + std::min(i, request.count - 1);
-      lines[static_cast<std::size_t>(i)] =
-          data_.data() + offsets_[static_cast<std::size_t>(row)] + request.k_first;
-    }
-    kernels::GatherLines<T> seen;
-    seen.lines = lines.data();
-    seen.count = request.count;
-    seen.depth = request.depth;
-    seen.width = request.width;
-    seen.out = request.out;
-    kernels::gather_lines(seen);
-    for (Index k = 0; request.count < request.padded && k < request.depth; ++k) {
-      std::fill(request.out + k * request.width + request.count,
-                request.out + k * request.width + request.padded, T(0));
-    }
-  }
-
   /// One tap: the copy is the gathered matrix.
   [[nodiscard]] MatrixRef<T> plain(Index positions) const {
     return {data_.data(), gather_.channels, positions, plane_, 1};
@@ -174,7 +148,6 @@ class Planes {
  private:
   static constexpr Index kCopyGrain = 65536;
   static constexpr std::size_t kMaxRuns = 64;  // the width of a panel at most
-  static constexpr Index kLines = 16;          // the lanes of a vector at most
 
   [[nodiscard]] Index offset(Index c, Index d, Index h, Index w) const {
     const auto at = [](const std::vector<Index>& values, Index i) {

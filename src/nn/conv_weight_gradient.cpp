@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <array>
+#include <numeric>
+#include <vector>
 
 #include "kernels/direct_conv.hpp"
 #include "nn/conv_parts.hpp"
@@ -65,6 +67,8 @@ constexpr Index kCopyGrain = Index{1} << 15;
 constexpr Index kPointWork = Index{1} << 18;
 // Positions after which sums are put aside: a panel of dy then stays in the L1 for several tiles.
 constexpr Index kPointDepth = 256;
+// Vectors of positions after which sums of lanes are put aside.
+constexpr Index kSummedVectors = 128;
 
 /// Copies a block of dy panel by panel: in each panel the outputs of a position are adjacent.
 template <class T>
@@ -167,7 +171,7 @@ class PointBlock {
         x_(x),
         plane_(plan.extents[0] * plan.extents[1] * plan.extents[2]),
         copy_(shape.in_group() * plan.images * plane_),
-        turned_(plan.width * plan.positions()),
+        turned_(plan.turned()),
         seen_(plan.rows),
         offsets_(plan.positions()) {
     const auto place = [&](Index n, Index d, Index h) {
@@ -190,6 +194,19 @@ class PointBlock {
         for (Index h = 0; h < plan.out[1]; ++h) {
           const Index line = place(n, d * shape.stride[0], h * shape.stride[1]);
           for (Index v = 0; v < plan.out[2]; ++v) *offset++ = line + v * shape.stride[2];
+        }
+      }
+    }
+    if (!plan.by_lines) return;
+    const Index lanes = kernels::point_tiling<T>().lanes;
+    for (Index n = 0; n < plan.images; ++n) {
+      for (Index d = 0; d < plan.out[0]; ++d) {
+        for (Index h = 0; h < plan.out[1]; ++h) {
+          const Index from = place(n, d * shape.stride[0], h * shape.stride[1]);
+          const Index to = n * dy.image_stride + d * dy.strides[0] + h * dy.strides[1];
+          for (Index v = 0; v < plan.out[2]; v += lanes) {
+            vectors_.push_back({from + v, to + v, std::min(lanes, plan.out[2] - v)});
+          }
         }
       }
     }
@@ -225,6 +242,24 @@ class PointBlock {
     }
   }
 
+  /// Adds the products of the block, each lane of positions by itself.
+  void multiply_lines(T* sums) const {
+    kernels::LineSums<T> product;
+    product.rows = seen_.data();
+    product.count = plan_.rows;
+    product.b = from_dy_;
+    product.b_stride = dy_.channel_stride;
+    product.columns = shape_.out_group();
+    product.sums = sums;
+    const Index count =
+        positions_ / plan_.out[2] * ceil_div(plan_.out[2], kernels::point_tiling<T>().lanes);
+    for (Index v = 0; v < count; v += kSummedVectors) {
+      product.vectors = vectors_.data() + v;
+      product.vector_count = std::min(kSummedVectors, count - v);
+      kernels::line_sums(product);
+    }
+  }
+
  private:
   void load(Index image, Index images, Index first) {
     std::array<Index, 3> out = plan_.out;
@@ -244,8 +279,9 @@ class PointBlock {
                  [&](Index begin, Index end) {
                    for (Index i = begin; i < end; ++i) copy_line(i);
                  });
-    turn_outputs(plan_, dy_, dy_.data + image * dy_.image_stride + first * dy_.strides[plan_.axis],
-                 images, out, shape_.out_group(), turned_.data());
+    from_dy_ = dy_.data + image * dy_.image_stride + first * dy_.strides[plan_.axis];
+    if (plan_.by_lines) return;
+    turn_outputs(plan_, dy_, from_dy_, images, out, shape_.out_group(), turned_.data());
   }
 
   const ConvShape& shape_;
@@ -257,6 +293,8 @@ class PointBlock {
   Buffer<T> turned_;       // (panel, position, output)
   Buffer<const T*> seen_;  // what the first position sees, for each (channel, tap)
   Buffer<Index> offsets_;  // how much further on the others see it
+  std::vector<kernels::LineVector> vectors_;  // where positions are in the lanes
+  const T* from_dy_ = nullptr;
   Index positions_ = 0;
 };
 
@@ -264,7 +302,7 @@ class PointBlock {
 template <class T>
 void gradient_by_images(const ConvShape& shape, const PointPlan& plan, const ConvImage<const T>& dy,
                         const ConvImage<const T>& x, T* dw) {
-  const Index size = plan.rows * plan.width;
+  const Index size = plan.sums();
   const Buffer<T> sums(plan.parts * size);
   parallel_for(plan.parts, 1, [&](Index begin, Index end) {
     PointBlock<T> block(shape, plan, dy, x);
@@ -272,6 +310,10 @@ void gradient_by_images(const ConvShape& shape, const PointPlan& plan, const Con
       T* const own = sums.data() + part * size;
       std::fill_n(own, size, T(0));
       block.for_each(shape.images * part / plan.parts, shape.images * (part + 1) / plan.parts, [&] {
+        if (plan.by_lines) {
+          block.multiply_lines(own);
+          return;
+        }
         for (Index column = 0; column < plan.width; column += plan.panel) {
           block.multiply(0, plan.rows, column, 0, block.positions(), own);
         }
@@ -284,6 +326,17 @@ void gradient_by_images(const ConvShape& shape, const PointPlan& plan, const Con
       for (Index i = begin; i < end; ++i) sums.data()[i] += more[i];
     }
   });
+  if (plan.by_lines) {
+    const Index outputs = shape.out_group();
+    const Index lanes = plan.width / outputs;
+    for (Index row = 0; row < plan.rows; ++row) {
+      for (Index o = 0; o < outputs; ++o) {
+        const T* const own = sums.data() + (row * outputs + o) * lanes;
+        dw[o * plan.rows + row] = std::accumulate(own, own + lanes, T(0));
+      }
+    }
+    return;
+  }
   turn_weights(plan, sums.data(), shape.out_group(), dw);
 }
 
@@ -326,14 +379,14 @@ void conv_weight_gradient(const ConvShape& shape, const ConvImage<const T>& dy,
     return;
   }
   if (plain_gradient(shape, dy, x, dw)) return;
-  const PointPlan plan = PointPlan::make<T>(shape);
+  const PointPlan plan = PointPlan::make<T>(shape, dy.strides[2] == 1);
   const auto product = [&](Index group) {
     ConvImage<const T> own_dy = dy;
     ConvImage<const T> own_x = x;
     own_dy.data += group * shape.out_group() * dy.channel_stride;
     own_x.data += group * shape.in_group() * x.channel_stride;
     T* const own_dw = dw + group * shape.out_group() * plan.rows;
-    if (plan.parts > 1) {
+    if (plan.parts > 1 || plan.by_lines) {
       gradient_by_images(shape, plan, own_dy, own_x, own_dw);
     } else {
       gradient_by_rows(shape, plan, own_dy, own_x, own_dw);

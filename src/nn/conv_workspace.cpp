@@ -191,13 +191,16 @@ Index conv_weight_gradient_bytes(const ConvShape& shape, bool channels_last, int
     return threads * product_bytes<T>() +
            count * bytes<T>(std::min(kPackedElements, 2 * positions * (rows + shape.out_group())));
   }
-  const PointPlan plan = PointPlan::make<T>(shape);
-  const Index blocks = std::min<Index>(plan.parts, threads);
-  const Index elements =
-      blocks * (plan.copied() * shape.in_group() + plan.positions() * plan.width) +
-      plan.parts * plan.rows * plan.width;
-  const Index places = blocks * (plan.rows + plan.positions());
-  return count * (bytes<T>(elements) + places * static_cast<Index>(sizeof(Index)));
+  Index most = 0;
+  for (const bool lines : {false, true}) {
+    const PointPlan plan = PointPlan::make<T>(shape, lines);
+    const Index blocks = std::min<Index>(plan.parts, threads);
+    const Index elements =
+        blocks * (plan.copied() * shape.in_group() + plan.turned()) + plan.parts * plan.sums();
+    const Index places = blocks * (plan.rows + plan.positions());
+    most = std::max(most, bytes<T>(elements) + places * static_cast<Index>(sizeof(Index)));
+  }
+  return count * most;
 }
 
 #define LAMINA_INSTANTIATE(T)                                               \

@@ -15,30 +15,6 @@ GatherAxis::Tap make_tap(Index base, Index step, Index extent, Index positions) 
   return {base, begin, end};
 }
 
-/// One row of a gathered matrix, decoded.
-struct Row {
-  Index channel = 0;
-  std::array<Index, 3> taps{};
-};
-
-template <class T>
-Row decode_row(const Gather<T>& gather, Index row) {
-  const auto width = static_cast<Index>(gather.axes[2].taps.size());
-  const auto height = static_cast<Index>(gather.axes[1].taps.size());
-  Row decoded;
-  Index tap = row;
-  if (gather.channels_last) {
-    decoded.channel = row % gather.channels;
-    tap = row / gather.channels;
-  } else {
-    const Index taps = gather.taps();
-    decoded.channel = row / taps;
-    tap = row % taps;
-  }
-  decoded.taps = {tap / (height * width), tap / width % height, tap % width};
-  return decoded;
-}
-
 /// Calls run(image, d, h, w_begin, w_end, offset) for the stretches of [first, first + count) that
 /// lie on one line of one image; offset counts from `first`.
 template <class T, class F>
@@ -73,17 +49,6 @@ const GatherAxis::Tap& tap_of(const GatherAxis& axis, Index tap) {
 
 bool sees(const GatherAxis::Tap& tap, Index position) {
   return position >= tap.begin && position < tap.end;
-}
-
-/// Where (image, d, h) of a row's taps lies; nullptr on padding. Add (base + step * w) * stride.
-template <class T>
-const T* line_of(const Gather<T>& gather, const Row& row, Index image, Index d, Index h) {
-  const auto& tap_d = tap_of(gather.axes[0], row.taps[0]);
-  const auto& tap_h = tap_of(gather.axes[1], row.taps[1]);
-  if (!sees(tap_d, d) || !sees(tap_h, h)) return nullptr;
-  return gather.data + image * gather.image_stride + row.channel * gather.channel_stride +
-         (tap_d.base + gather.axes[0].step * d) * gather.strides[0] +
-         (tap_h.base + gather.axes[1].step * h) * gather.strides[1];
 }
 
 }  // namespace
@@ -263,43 +228,11 @@ void gathered_product(const Gather<T>& gather, const GemmOperand<T>& weights, bo
   }
 }
 
-template <class T>
-void gather_taps(const Gather<T>& gather, const PanelRequest<T>& request) {
-  const GatherAxis& across = gather.axes[2];
-  const Index stride = across.step * gather.strides[2];
-  for (Index i = 0; i < request.count;) {
-    const Row row = decode_row(gather, request.first + i);
-    const Index together =
-        gather.channels_last ? std::min(gather.channels - row.channel, request.count - i) : 1;
-    const auto& tap = tap_of(across, row.taps[2]);
-    for_each_line(gather, request.k_first, request.depth,
-                  [&](Index image, Index d, Index h, Index begin, Index end, Index offset) {
-                    T* to = request.out + offset * request.width + i;
-                    const T* line = line_of(gather, row, image, d, h);
-                    for (Index w = begin; w < end; ++w, to += request.width) {
-                      if (line == nullptr || !sees(tap, w)) {
-                        std::fill_n(to, together, T(0));
-                        continue;
-                      }
-                      const T* from = line + tap.base * gather.strides[2] + w * stride;
-                      for (Index c = 0; c < together; ++c) to[c] = from[c * gather.channel_stride];
-                    }
-                  });
-    i += together;
-  }
-  for (Index k = 0; k < request.depth; ++k) {
-    std::fill(request.out + k * request.width + request.count,
-              request.out + k * request.width + request.padded, T(0));
-  }
-}
-
 template struct Gather<float>;
 template struct Gather<double>;
 template void gathered_product(const Gather<float>&, const GemmOperand<float>&, bool,
                                const GatherOutput<float>&, const GemmOptions<float>&);
 template void gathered_product(const Gather<double>&, const GemmOperand<double>&, bool,
                                const GatherOutput<double>&, const GemmOptions<double>&);
-template void gather_taps(const Gather<float>&, const PanelRequest<float>&);
-template void gather_taps(const Gather<double>&, const PanelRequest<double>&);
 
 }  // namespace lamina::nn::detail

@@ -94,8 +94,4 @@ template <class T>
 void gathered_product(const Gather<T>& gather, const GemmOperand<T>& weights, bool right,
                       const GatherOutput<T>& out, const GemmOptions<T>& options);
 
-/// Fills a panel whose width runs over (channel, tap) and whose depth runs over positions.
-template <class T>
-void gather_taps(const Gather<T>& gather, const PanelRequest<T>& request);
-
 }  // namespace lamina::nn::detail

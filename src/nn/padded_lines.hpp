@@ -31,22 +31,41 @@ void copy_padded_line(const ConvImage<const T>& image, const T* data, Index chan
       data + (inside ? line.depth * image.strides[0] + line.height * image.strides[1] +
                            (line.first + begin) * image.strides[2]
                      : 0);
-  // Where channels are adjacent, squares are turned in registers.
+  // Where channels are adjacent, squares are turned in registers: the last one by the way of a
+  // buffer, as its lines end earlier.
   constexpr Index kSquare = 16;
   Index done = begin;
   if (image.channel_stride == 1 && channels >= kSquare) {
-    for (; done + kSquare <= end; done += kSquare) {
-      std::array<const T*, kSquare> lines;
+    std::array<const T*, kSquare> lines;
+    kernels::GatherLines<T> square;
+    square.lines = lines.data();
+    square.count = kSquare;
+    for (; done < end; done += kSquare) {
+      const Index count = std::min(kSquare, end - done);
       for (Index i = 0; i < kSquare; ++i) {
-        lines[static_cast<std::size_t>(i)] = from + (done - begin + i) * image.strides[2];
+        lines[static_cast<std::size_t>(i)] =
+            from + (done - begin + std::min(i, count - 1)) * image.strides[2];
       }
-      kernels::GatherLines<T> square;
-      square.lines = lines.data();
-      square.count = kSquare;
-      square.depth = channels;
-      square.width = channel_stride;
-      square.out = to + done;
-      kernels::gather_lines(square);
+      if (count == kSquare) {
+        square.depth = channels;
+        square.width = channel_stride;
+        square.out = to + done;
+        kernels::gather_lines(square);
+        continue;
+      }
+      alignas(64) std::array<T, kSquare * kSquare> buffer;
+      square.width = kSquare;
+      square.out = buffer.data();
+      for (Index c = 0; c < channels; c += kSquare) {
+        square.depth = std::min(kSquare, channels - c);
+        kernels::gather_lines(square);
+        for (Index i = 0; i < square.depth; ++i) {
+          std::copy_n(buffer.data() + i * kSquare, count, to + (c + i) * channel_stride + done);
+        }
+        for (const T*& source : lines) source += square.depth;
+      }
+      done = end;
+      break;
     }
   }
   for (Index c = 0; c < channels; ++c, to += channel_stride) {

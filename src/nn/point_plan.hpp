@@ -21,6 +21,7 @@ struct PointPlan {
   Index panel = 0;                 ///< outputs that are computed together: two vectors
   Index groups = 0;                ///< in which the rows are cut
   Index parts = 1;                 ///< in which the images are cut, each with sums of its own
+  bool by_lines = false;           ///< positions are in the lanes, not outputs
   std::size_t axis = 1;            ///< along which an image is cut in bands
   Index images = 1;                ///< in a block
   std::array<Index, 3> out{};      ///< positions of an image in a block
@@ -30,8 +31,14 @@ struct PointPlan {
   [[nodiscard]] Index positions() const { return images * out[0] * out[1] * out[2]; }
   [[nodiscard]] Index copied() const { return images * extents[0] * extents[1] * extents[2]; }
 
+  /// Elements of dy that are turned for a block.
+  [[nodiscard]] Index turned() const { return by_lines ? 0 : positions() * width; }
+  /// Elements of the sums of a part.
+  [[nodiscard]] Index sums() const { return rows * width; }
+
+  /// `lines`: positions of a line of dy are adjacent.
   template <class T>
-  [[nodiscard]] static PointPlan make(const ConvShape& shape) {
+  [[nodiscard]] static PointPlan make(const ConvShape& shape, bool lines) {
     // Sums of all parts, and parts: enough for many threads.
     constexpr Index kSums = (Index{1} << 21) / static_cast<Index>(sizeof(T));
     constexpr Index kMostParts = 16;
@@ -48,7 +55,12 @@ struct PointPlan {
     p.rows = shape.in_group() * shape.taps();
     p.width = ceil_div(shape.out_group(), tiling.lanes) * tiling.lanes;
     p.panel = 2 * tiling.lanes;
-    p.parts = std::min({shape.images, kMostParts, kSums / (p.rows * p.width)});
+    // Outputs that would fill half of a vector at most, where positions fill more.
+    constexpr Index kLanes = 64 / static_cast<Index>(sizeof(T));
+    p.by_lines = lines && shape.stride[2] == 1 && 2 * shape.out_group() <= kLanes &&
+                 2 * shape.out[2] >= ceil_div(shape.out[2], kLanes) * kLanes;
+    if (p.by_lines) p.width = shape.out_group() * tiling.lanes;
+    p.parts = std::min({shape.images, kMostParts, kSums / p.sums()});
     if (p.parts < kLeastParts) p.parts = 1;
     const Index block = p.parts > 1 ? kOwnBlock : kSharedBlock;
     p.axis = shape.out[0] > 1 ? 0 : 1;
@@ -58,7 +70,7 @@ struct PointPlan {
         p.extents[a] =
             (p.out[a] - 1) * shape.stride[a] + shape.dilation[a] * (shape.kernel[a] - 1) + 1;
       }
-      return p.copied() * shape.in_group() + p.positions() * p.width;
+      return p.copied() * shape.in_group() + p.turned();
     };
     const Index whole = shape.out[p.axis];
     const Index elements = measure();

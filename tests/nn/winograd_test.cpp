@@ -26,6 +26,7 @@ const Case kCases[] = {
     {4, 64, 96, 14, 7, {}},  {1, 64, 64, 41, 37, 1},
     {2, 128, 64, 12, 21, 2}, {1, 160, 80, 14, 14, 1},
     {1, 32, 48, 14, 11, 1},  {3, 48, 32, 7, 7, 1},  // the fewest channels and tiles
+    {3, 32, 48, 12, 11, 1},
 };
 
 Array<float> in_format(const Array<float>& x, DataFormat format) {
