@@ -1,7 +1,6 @@
 #include "nn/pooling_plan.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 
 #include "lamina/core/parallel.hpp"
@@ -342,18 +341,10 @@ void run_pool_spread(const PoolPlan& plan, const T* dy, T* dx) {
 namespace {
 
 template <bool kAdd, class T>
-bool scatter_planes(const PoolPlan& plan, const T* dy, const std::int64_t* indices, T* dx) {
+void scatter_planes(const PoolPlan& plan, const T* dy, const std::int64_t* indices, T* dx) {
   const Index in = plan.in_positions();
   const Index out = plan.out_positions();
-  std::atomic<bool> inside{true};
-  // One comparison for both ends of the range.
-  const auto put = [&](T* to, std::int64_t at, Index step, T value) {
-    if (static_cast<std::uint64_t>(at) < static_cast<std::uint64_t>(in)) {
-      to[at * step] = kAdd ? to[at * step] + value : value;
-    } else if (at != -1) {
-      inside.store(false, std::memory_order_relaxed);
-    }
-  };
+  const auto put = [](T& to, T value) { to = kAdd ? to + value : value; };
   if (!plan.last) {
     parallel_for(plan.images * plan.channels, std::max<Index>(1, kGrainElements / in),
                  [&](Index begin, Index end) {
@@ -361,11 +352,11 @@ bool scatter_planes(const PoolPlan& plan, const T* dy, const std::int64_t* indic
                      T* to = dx + plane * in;
                      std::fill_n(to, in, T(0));
                      for (Index i = plane * out; i < (plane + 1) * out; ++i) {
-                       put(to, indices[i], 1, dy[i]);
+                       if (indices[i] >= 0) put(to[indices[i]], dy[i]);
                      }
                    }
                  });
-    return inside.load();
+    return;
   }
   // Channels last: a run of channels of one image at a time, so that no two threads meet.
   constexpr Index kRun = 64;
@@ -383,21 +374,24 @@ bool scatter_planes(const PoolPlan& plan, const T* dy, const std::int64_t* indic
                    for (Index p = 0; p < out; ++p) {
                      const Index row = (image * out + p) * plan.channels;
                      for (Index c = first; c < last; ++c) {
-                       put(to + c, indices[row + c], plan.channels, dy[row + c]);
+                       const Index at = indices[row + c];
+                       if (at >= 0) put(to[at * plan.channels + c], dy[row + c]);
                      }
                    }
                  }
                });
-  return inside.load();
 }
 
 }  // namespace
 
 template <class T>
-bool run_pool_scatter(const PoolPlan& plan, const T* dy, const std::int64_t* indices, T* dx,
+void run_pool_scatter(const PoolPlan& plan, const T* dy, const std::int64_t* indices, T* dx,
                       Scatter scatter) {
-  return scatter == Scatter::Add ? scatter_planes<true>(plan, dy, indices, dx)
-                                 : scatter_planes<false>(plan, dy, indices, dx);
+  if (scatter == Scatter::Add) {
+    scatter_planes<true>(plan, dy, indices, dx);
+  } else {
+    scatter_planes<false>(plan, dy, indices, dx);
+  }
 }
 
 PoolPlan plan_scatter(const Shape& from, std::string_view from_name, const Shape& indices,
@@ -439,7 +433,7 @@ void check_pool_output(const View<T>& out, const Shape& shape, const View<U>& x,
                          T*, std::int64_t*);                                                      \
   template bool run_pool_planes(const PoolPlan&, bool, const View<T>&, T*);                       \
   template void run_pool_spread(const PoolPlan&, const T*, T*);                                   \
-  template bool run_pool_scatter(const PoolPlan&, const T*, const std::int64_t*, T*, Scatter);    \
+  template void run_pool_scatter(const PoolPlan&, const T*, const std::int64_t*, T*, Scatter);    \
   template void check_pool_output(const View<T>&, const Shape&, const View<T>&, std::string_view, \
                                   std::string_view, std::string_view);                            \
   template void check_pool_output(const View<std::int64_t>&, const Shape&, const View<T>&,        \

@@ -94,10 +94,9 @@ template <class T>
 void run_pool_spread(const PoolPlan& plan, const T* dy, T* dx);
 
 /// In each plane of dx, first set to 0: dx[indices] += dy, or = dy with Scatter::Set; all packed.
-/// What has the index -1 or lies outside is left out; false if something lies outside.
 enum class Scatter : std::uint8_t { Add, Set };
 template <class T>
-bool run_pool_scatter(const PoolPlan& plan, const T* dy, const std::int64_t* indices, T* dx,
+void run_pool_scatter(const PoolPlan& plan, const T* dy, const std::int64_t* indices, T* dx,
                       Scatter scatter);
 
 /// The plan of going from windows anywhere, with shape `from`, to planes of shape `to`.
