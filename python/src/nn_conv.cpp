@@ -2,7 +2,9 @@
 
 #include "lamina/autograd/ops_conv.hpp"
 #include "lamina/autograd/ops_unfold.hpp"
+#include "lamina/nn/conv_packed.hpp"
 #include "modules.hpp"
+#include "packed.hpp"
 
 namespace lamina::python {
 
@@ -193,6 +195,71 @@ returns            as x, with O channels and spatial extents
          });
 }
 
+struct PackedConv2d {
+  std::variant<nn::PackedConv2dWeight<float>, nn::PackedConv2dWeight<double>> weight;
+};
+
+/// conv2d with it, allocating or not.
+struct Conv2dPacked {
+  template <class T>
+  Array<T> operator()(const View<T>& x, const nn::PackedConv2dWeight<T>& weight,
+                      const View<T>& bias) const {
+    return nn::conv2d(x, weight, bias);
+  }
+  template <class T>
+  void operator()(const View<T>& x, const nn::PackedConv2dWeight<T>& weight, const View<T>& bias,
+                  const MutView<T>& out) const {
+    nn::conv2d_into(x, weight, bias, out);
+  }
+};
+
+void def_packed(Module& nn) {
+  const auto of = [](auto get) {
+    return [get](const PackedConv2d& packed) {
+      return std::visit([&](const auto& weight) { return get(weight); }, packed.weight);
+    };
+  };
+  py::class_<PackedConv2d>(nn.module(), "PackedConv2dWeight",
+                           "A weight of conv2d with its options, packed once for many calls.")
+      .def_property_readonly("nbytes", of([](const auto& weight) { return weight.bytes(); }))
+      .def_property_readonly(
+          "dtype", of([]<class T>(const nn::PackedConv2dWeight<T>&) { return py::dtype::of<T>(); }))
+      .attr("__module__") = "lamina.nn";
+  nn.def(std::string("pack_conv2d_weight(weight, x_shape, ") + kGeometry + ", " + kActivation +
+             ") -> PackedConv2dWeight",
+         R"(
+Packs a weight of conv2d for many calls of conv2d_packed, which has the options given here.
+
+weight             (O, C / groups, kh, kw) or (kh, kw)
+x_shape            shape of the x to pack for; others of as many channels are served as well)" +
+             std::string(kOptionsDoc) +
+             "activation, a, b   name and parameters of an activation of the result, as "
+             "nn.activation\n\nA copy, which threads may share. Has no gradient.",
+         [](Call& call) {
+           const Shape x_shape = call.shape("x_shape");
+           const nn::Conv2dOptions options = read_forward_options<2>(call);
+           return pack<PackedConv2d>(call, "weight", [&](const auto& weight) {
+             return nn::pack_conv2d_weight(weight, x_shape, options);
+           });
+         });
+  nn.def("conv2d_packed(x, weight, bias=None, *, out=None) -> Array", R"(
+conv2d with what pack_conv2d_weight made of a weight and its options.
+
+x, bias            as for conv2d, of the element type of the weight
+weight             from pack_conv2d_weight
+returns            as conv2d)",
+         [](Call& call) {
+           const py::handle weight = call.object("weight");
+           if (!py::isinstance<PackedConv2d>(weight)) {
+             throw_type_error(call.place("weight"), "is not made by pack_conv2d_weight");
+           }
+           Operand x = call.array("x");
+           Operand bias = call.array("bias");
+           return with_packed(call, py::cast<const PackedConv2d&>(weight).weight, x, bias,
+                              Conv2dPacked());
+         });
+}
+
 /// conv2d under another name; `axis_count` 4 demands a batch.
 void def_alias(Module& nn, const std::string& signature, const std::string& doc, bool is_depthwise,
                bool batched, const std::function<nn::Conv2dOptions(const Call&)>& read) {
@@ -364,6 +431,7 @@ void def_convolutions(Module& nn) {
   def_rank<1>(nn, "L", "S");
   def_rank<2>(nn, "H, W", "R, S");
   def_rank<3>(nn, "D, H, W", "Q, R, S");
+  def_packed(nn);
   nn.def("conv_backward_bias(dy, data_format=\"NCHW\", *, out=None) -> Array",
          "Gradient of a convolution for the bias: dy summed over all but the channels.\n\n"
          "dy      (N, O, spatial...), or (N, spatial..., O) for \"NHWC\"\nreturns (O)",

@@ -2,6 +2,7 @@
 #include "lamina/nn/linear.hpp"
 #include "lamina/nn/packed.hpp"
 #include "modules.hpp"
+#include "packed.hpp"
 
 namespace lamina::python {
 
@@ -16,33 +17,6 @@ struct Packed {
 const Packed* packed_of(const Call& call, std::string_view parameter) {
   const py::handle given = call.object(parameter);
   return py::isinstance<Packed>(given) ? &py::cast<const Packed&>(given) : nullptr;
-}
-
-/// f(x, weight, bias) or f(x, weight, bias, out) in the element type of the packed weight, which
-/// has no gradient.
-template <class F>
-py::object with_packed(Call& call, const Packed& packed, Operand& x, Operand& bias, const F& f) {
-  call.refuse_recorded({&x, &bias});
-  return std::visit(
-      [&]<class T>(const nn::PackedWeight<T>& weight) -> py::object {
-        for (Operand* operand : {&x, &bias}) {
-          if (operand->has_type() && operand->type() != kType<T>) {
-            throw_type_error(operand->place(), "is " + std::string(to_string(operand->type())) +
-                                                   ", the packed weight holds " +
-                                                   std::string(to_string(kType<T>)));
-          }
-          operand->prepare<T>();
-        }
-        const View<T> rows = x.view<T>();
-        const View<T> shift = bias.view<T>();
-        if (call.has_out()) {
-          const MutView<T> out = call.target<T>("out");
-          released([&] { f(rows, weight, shift, out); });
-          return py::reinterpret_borrow<py::object>(call.object("out"));
-        }
-        return call.deliver(released([&] { return f(rows, weight, shift); }));
-      },
-      packed.weight);
 }
 
 /// matmul or linear, allocating or not.
@@ -70,18 +44,6 @@ struct LinearPacked {
   }
 };
 
-/// f(matrix) in the element type of the argument, as a Python object.
-template <class F>
-py::object pack(Call& call, std::string_view parameter, const F& f) {
-  Operand matrix = call.array(parameter);
-  call.refuse_recorded({&matrix});
-  const auto run = [&]<class T>(T) {
-    matrix.prepare<T>();
-    return py::cast(Packed{released([&] { return f(matrix.view<T>()); })});
-  };
-  return call.common_type({&matrix}) == Type::Float32 ? run(float()) : run(double());
-}
-
 void def_packed(Module& nn) {
   const auto number = [](auto get) {
     return [get](const Packed& packed) {
@@ -104,16 +66,17 @@ weight  (out, in)
 A copy, which threads may share. Has no gradient; InvalidOperation on another SIMD target than the
 one it was packed for.)",
          [](Call& call) {
-           return pack(call, "weight", [](const auto& w) { return nn::pack_weight(w); });
+           return pack<Packed>(call, "weight", [](const auto& w) { return nn::pack_weight(w); });
          });
-  nn.def(
-      "pack_matrix(b) -> PackedWeight", R"(
+  nn.def("pack_matrix(b) -> PackedWeight", R"(
 Packs the second factor of matmul, for many products with it: nn.matmul(a, nn.pack_matrix(b)).
 
 b       (K, N)
 
 As pack_weight of its transpose.)",
-      [](Call& call) { return pack(call, "b", [](const auto& w) { return nn::pack_matrix(w); }); });
+         [](Call& call) {
+           return pack<Packed>(call, "b", [](const auto& w) { return nn::pack_matrix(w); });
+         });
 }
 
 void def_matmul(Module& nn) {
@@ -131,7 +94,7 @@ Leading axes broadcast. Gradients: matmul_backward_a, matmul_backward_b. numpy.m
            Operand a = call.array("a");
            if (const Packed* packed = packed_of(call, "b")) {
              Operand none;
-             return with_packed(call, *packed, a, none, MatmulPacked());
+             return with_packed(call, packed->weight, a, none, MatmulPacked());
            }
            Operand b = call.array("b");
            return record(
@@ -189,7 +152,7 @@ torch.nn.functional.linear.)",
            Operand x = call.array("x");
            Operand bias = call.array("bias");
            if (const Packed* packed = packed_of(call, "weight")) {
-             return with_packed(call, *packed, x, bias, LinearPacked());
+             return with_packed(call, packed->weight, x, bias, LinearPacked());
            }
            Operand weight = call.array("weight");
            return record(

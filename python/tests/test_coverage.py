@@ -16,7 +16,6 @@ EXCEPTIONS = {
     "activation_row": "a row of a C++ table; help() of each function shows its formula",
     "loss_row": "a row of a C++ table; help() of each function shows its formula",
     "info": "a row of a C++ table; help() of each function shows its formula",
-    "pack_conv2d_weight": "an object of C++ for repeated use; conv2d takes arrays",
     "to_string": "Python names members by strings",
     "binary_scalar": "binary takes numbers",
     "scalar_binary": "binary takes numbers",

@@ -61,6 +61,29 @@ def test_packed_weight(dtype, rng):
         nn.linear(lamina.Tensor(x, requires_grad=True), packed)
 
 
+@pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
+def test_packed_convolution(data_format, dtype, rng):
+    x = rng.standard_normal((2, 32, 13, 14) if data_format == "NCHW" else (2, 13, 14, 32)).astype(dtype)
+    bias = rng.standard_normal(48).astype(dtype)
+    for kernel, options in ((3, {"padding": 1, "activation": "relu"}), (1, {"stride": 2})):
+        options = {"data_format": data_format, **options}
+        weight = rng.standard_normal((48, 32, kernel, kernel)).astype(dtype)
+        packed = nn.pack_conv2d_weight(weight, x.shape, **options)
+        assert packed.dtype == dtype and packed.nbytes >= weight.nbytes
+        expected = nn.conv2d(x, weight, bias, **options)
+        close(nn.conv2d_packed(x, packed, bias), expected, terms=9 * 32)
+        out = np.empty_like(expected)
+        assert nn.conv2d_packed(x[:1], packed, bias, out=out[:1]).base is out
+        close(out[:1], expected[:1], terms=9 * 32)
+    other = x.astype(np.float32 if dtype == np.float64 else np.float64)
+    with pytest.raises(TypeError, match=f"conv2d_packed: x is {other.dtype}, the packed weight holds {np.dtype(dtype)}"):
+        nn.conv2d_packed(other, packed)
+    with pytest.raises(TypeError, match="weight is not made by pack_conv2d_weight"):
+        nn.conv2d_packed(x, weight)
+    with pytest.raises(NotImplementedError, match="wants a gradient"):
+        nn.conv2d_packed(lamina.Tensor(x, requires_grad=True), packed)
+
+
 CONVOLUTIONS = [{}, {"stride": 2}, {"padding": 1}, {"padding": "same"}, {"dilation": 2, "padding": 2},
                 {"groups": 2}, {"stride": 2, "padding": 1, "groups": 2}]
 

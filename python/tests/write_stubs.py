@@ -62,6 +62,7 @@ SPECIAL = {
     ("focal_loss_with_logits_backward", "gamma"): "float", ("focal_loss_with_logits_backward_true", "gamma"): "float",
     ("MultiheadAttention", "features"): "int", ("PReLU", "slope"): "float", ("load_mnist", "labels"): "Path",
     ("check_update_options", "options"): "UpdateOptions", ("linear", "weight"): "Packable", ("matmul", "b"): "Packable",
+    ("conv2d_packed", "weight"): "PackedConv2dWeight",
 }
 WEIGHTS = {**{name: "Weights" for name in ("rnn_cell", "gru_cell", "lstm_cell", "multi_head_attention")},
            **{name: "Sequence[Weights]" for name in ("rnn", "gru", "lstm")}}
@@ -197,6 +198,7 @@ RETURNS = {
     "Dataset": {"take": "Dataset", "count": "int", "classes": "int"},
     "Trainer": {"train_batch": "tuple[float, int]", "fit": "list[Epoch]", "evaluate": "tuple[float, Optional[float]]"},
     "Epoch": {"__str__": "str"}, "ReduceOnPlateau": {"__call__": "float"},
+    "PackedConv2dWeight": {"nbytes": "int", "dtype": "np.dtype[Any]"},
     "PackedWeight": {"in_features": "int", "out_features": "int", "nbytes": "int", "dtype": "np.dtype[Any]"},
     "KvCache": {"__len__": "int", "capacity": "int", "keys": "Array | None", "values": "Array | None", "attend": "Array"},
     "functions": {"load_digits": "Dataset", "load_mnist": "Dataset", "to_dataset": "Dataset", "grad_enabled": "bool",
