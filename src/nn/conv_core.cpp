@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/winograd.hpp"
 #include "lamina/core/parallel.hpp"
 #include "nn/conv_parts.hpp"
 #include "nn/conv_weights.hpp"
@@ -149,6 +150,35 @@ void conv_forward(const ConvShape& shape, const ConvImage<const T>& x, const T* 
 
 namespace {
 
+/// Packs a panel of the weights (O, channels, taps) of a group as the right factor, with a row for
+/// each (output channel, tap) and a column for each channel.
+template <class T>
+void pack_weights(const T* w, Index channels, Index taps, const PanelRequest<T>& request) {
+  const Index vectors = request.count - request.count % kernels::kWinogradChannels;
+  for (Index k = 0; k < request.depth;) {
+    const Index o = (request.k_first + k) / taps;
+    const Index tap = (request.k_first + k) % taps;
+    const Index together = std::min(taps - tap, request.depth - k);
+    const T* from = w + (o * channels + request.first) * taps + tap;
+    T* to = request.out + k * request.width;
+    if (taps == 1) {
+      std::copy_n(from, request.count, to);
+    } else {
+      if (vectors > 0) kernels::transpose_lines(from, taps, vectors, together, to, request.width);
+      for (Index t = 0; t < together; ++t) {
+        for (Index i = vectors; i < request.count; ++i) {
+          to[t * request.width + i] = from[i * taps + t];
+        }
+      }
+    }
+    for (Index t = 0; t < together; ++t) {
+      std::fill(to + t * request.width + request.count, to + t * request.width + request.padded,
+                T(0));
+    }
+    k += together;
+  }
+}
+
 /// The part of an input gradient at positions of one phase of the stride.
 template <class T>
 struct PhaseGradient {
@@ -183,33 +213,6 @@ struct PhaseGradient {
     gather.channels_last = gathers_channels_last(out_group, dy.channel_stride, dy.strides[2]);
     for (std::size_t a = 0; a < 3; ++a) gather.axes[a] = axes[a].axis;
 
-    // The kernel's taps of this phase, for each input channel: (C, rows).
-    Buffer<T> reordered(shape.in_channels * rows);
-    const auto copy_taps = [&](Index c, Index o) {
-      const T* from = w + ((c / in_group * out_group + o) * in_group + c % in_group) * shape.taps();
-      T* to = reordered.data() + c * rows + (gather.channels_last ? o : o * taps);
-      const Index step = gather.channels_last ? out_group : 1;
-      for (const Index d : axes[0].kernel_taps) {
-        for (const Index h : axes[1].kernel_taps) {
-          for (const Index v : axes[2].kernel_taps) {
-            *to = from[(d * shape.kernel[1] + h) * shape.kernel[2] + v];
-            to += step;
-          }
-        }
-      }
-    };
-    // A few output channels at a time: each is a stream that is read in order.
-    constexpr Index kStreams = 16;
-    constexpr Index kStretch = 64;
-    parallel_for(shape.in_channels, kStretch, [&](Index begin, Index end) {
-      for (Index first = 0; first < out_group; first += kStreams) {
-        const Index behind = std::min(out_group, first + kStreams);
-        for (Index c = begin; c < end; ++c) {
-          for (Index o = first; o < behind; ++o) copy_taps(c, o);
-        }
-      }
-    });
-
     std::array<Index, 3> extents{};
     for (std::size_t a = 0; a < 3; ++a) extents[a] = axes[a].axis.positions;
     const bool direct = shape.stride == kOnes;
@@ -218,9 +221,16 @@ struct PhaseGradient {
     GatherOutput<T> to{nullptr, dx.channel_stride, position_stride(dx, shape.in)};
     if (!direct) to = {nullptr, last ? 1 : positions, last ? in_group : 1};
     const bool right = weights_right(last, positions, rows);
-    const ProductWeights<T> weights(shape.groups, in_group, rows, {gather.channels_last, right},
-                                    packing_pays(right, shape.images, positions, in_group, rows),
-                                    reordered.data());
+    const bool packs = packing_pays(right, shape.images, positions, in_group, rows);
+    // Weights that are read once are packed from where they lie, unless taps come before channels.
+    const bool in_order = taps == shape.taps() && (taps == 1 || !gather.channels_last);
+    const bool in_place = right && !packs && in_order;
+    const Buffer<T> reordered = in_place ? Buffer<T>() : reorder(axes, taps, gather.channels_last);
+    ProductWeights<T> weights;
+    if (!in_place) {
+      weights = ProductWeights<T>(shape.groups, in_group, rows, {gather.channels_last, right},
+                                  packs, reordered.data());
+    }
     const auto product = [&](Index i) {
       const Index group = i % shape.groups;
       const Index image = i / shape.groups;
@@ -232,14 +242,62 @@ struct PhaseGradient {
       T* out = dx.data + image * dx.image_stride + group * in_group * dx.channel_stride;
       Buffer<T> phase_out(direct ? 0 : in_group * positions);
       T* const target = direct ? out : phase_out.data();
-      gathered_product<T>(part, weights.group(group), right,
-                          {target, to.channel_stride, to.position_stride}, options);
+      const auto fill = [&](const PanelRequest<T>& request) {
+        pack_weights(w + group * in_group * rows, in_group, taps, request);
+      };
+      const PanelPacker<T> packer(fill);
+      gathered_product<T>(part,
+                          in_place ? GemmOperand<T>(rows, in_group, packer) : weights.group(group),
+                          right, {target, to.channel_stride, to.position_stride}, options);
       if (!direct) scatter(target, to.channel_stride, to.position_stride, extents, phase, out);
     };
     for_each_product(shape.images * shape.groups, in_group * rows * positions, product);
   }
 
  private:
+  /// The kernel's taps of a phase, for each input channel: (C, rows).
+  Buffer<T> reorder(const std::array<GatherPhase, 3>& axes, Index taps, bool channels_last) const {
+    std::vector<Index> places;
+    for (const Index d : axes[0].kernel_taps) {
+      for (const Index h : axes[1].kernel_taps) {
+        for (const Index v : axes[2].kernel_taps) {
+          places.push_back((d * shape.kernel[1] + h) * shape.kernel[2] + v);
+        }
+      }
+    }
+    const Index in_group = shape.in_group();
+    const Index out_group = shape.out_group();
+    const Index rows = out_group * taps;
+    const bool turned = channels_last && taps == shape.taps();  // all taps are in order
+    Buffer<T> reordered(shape.in_channels * rows);
+    // A few output channels at a time: each is a stream that is read in order.
+    constexpr Index kStreams = kernels::kWinogradChannels;
+    constexpr Index kStretch = 64;
+    parallel_for(shape.in_channels, kStretch, [&](Index begin, Index end) {
+      for (Index first = 0; first < out_group; first += kStreams) {
+        const Index streams = std::min(out_group - first, kStreams);
+        for (Index c = begin; c < end; ++c) {
+          const Index row = c / in_group * out_group + first;
+          const T* from = w + (row * in_group + c % in_group) * shape.taps();
+          T* to = reordered.data() + c * rows + first * (channels_last ? 1 : taps);
+          if (turned && streams == kStreams) {
+            kernels::transpose_lines(from, in_group * taps, streams, taps, to, out_group);
+            continue;
+          }
+          const Index step = channels_last ? out_group : 1;
+          for (Index o = 0; o < streams; ++o) {
+            for (Index t = 0; t < taps; ++t) {
+              to[t * step] = from[places[static_cast<std::size_t>(t)]];
+            }
+            from += in_group * shape.taps();
+            to += channels_last ? 1 : taps;
+          }
+        }
+      }
+    });
+    return reordered;
+  }
+
   void scatter(const T* from, Index channel_stride, Index step, const std::array<Index, 3>& extents,
                const std::array<Index, 3>& phase, T* out) const {
     const Index channels = shape.in_group();
