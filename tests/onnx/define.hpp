@@ -29,5 +29,6 @@ void define_sums(std::vector<Operation>& table);
 void define_layers(std::vector<Operation>& table);
 void define_pooling(std::vector<Operation>& table);
 void define_recurrent(std::vector<Operation>& table);
+void define_training(std::vector<Operation>& table);
 
 }  // namespace lamina::onnx_test

@@ -343,6 +343,7 @@ const std::vector<Operation>& operations() {
     define_layers(rows);
     define_pooling(rows);
     define_recurrent(rows);
+    define_training(rows);
     return rows;
   }();
   return table;
