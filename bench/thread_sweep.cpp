@@ -1,9 +1,10 @@
 // Is any size slower with threads than without? Operations over many sizes, timed with one thread
 // and with all, in turns; the least time of each counts.
 //
-//   thread_sweep [ROUNDS]
+//   thread_sweep [ROUNDS [NAME...]]
 //
-// Prints the worst size of each operation, and every size that is slower by more than 5 %.
+// Times the operations whose names contain one of the NAMEs, or all. Prints the worst size of each
+// operation, and every size that is slower by more than 5 %.
 
 #include <algorithm>
 #include <chrono>
@@ -86,6 +87,36 @@ std::vector<Operation> operations() {
       {"softmax", lines, on_arrays(rows, [](auto& x, auto& y) { nn::softmax_into(x, y.view()); })},
       {"softmax axis 0", lines,
        on_arrays(rows, [](auto& x, auto& y) { nn::softmax_into(x, y.view(), {.axis = 0}); })},
+      {"softmax axis 0 of 512", sizes_up_to(256, 1 << 13),
+       on_arrays(
+           [](Index n) {
+             return Shape{n, 512};
+           },
+           [](auto& x, auto& y) { nn::softmax_into(x, y.view(), {.axis = 0}); })},
+      {"softmax axis 0 of 1024", sizes_up_to(256, 1 << 12),
+       on_arrays(
+           [](Index n) {
+             return Shape{n, 1024};
+           },
+           [](auto& x, auto& y) { nn::softmax_into(x, y.view(), {.axis = 0}); })},
+      {"softmax axis 0 of 2048", sizes_up_to(64, 1 << 11),
+       on_arrays(
+           [](Index n) {
+             return Shape{n, 2048};
+           },
+           [](auto& x, auto& y) { nn::softmax_into(x, y.view(), {.axis = 0}); })},
+      {"softmax axis 0 of 8192", sizes_up_to(8, 1 << 9),
+       on_arrays(
+           [](Index n) {
+             return Shape{n, 8192};
+           },
+           [](auto& x, auto& y) { nn::softmax_into(x, y.view(), {.axis = 0}); })},
+      {"softmax of a row", sizes_up_to(1 << 15, 1 << 22),
+       on_arrays(
+           [](Index n) {
+             return Shape{1, n};
+           },
+           [](auto& x, auto& y) { nn::softmax_into(x, y.view()); })},
       {"layer_norm", lines,
        on_arrays(rows, [](auto& x, auto& y) { nn::layer_norm_into(x, y.view()); })},
       {"batch_norm", lines,
@@ -152,7 +183,15 @@ int main(int argc, char** argv) {
   const int threads = std::max(2, num_threads());
   std::printf("one thread against %d, least of %d turns\n", threads, rounds);
   int slower = 0;
+  const auto wanted = [&](const std::string& name) {
+    return argc <= 2 || std::any_of(argv + 2, argv + argc, [&](const char* part) {
+             return name.find(part) != std::string::npos;
+           });
+  };
   for (const Operation& operation : operations()) {
+    if (!wanted(operation.name)) {
+      continue;
+    }
     double worst = 0;
     Index worst_size = 0;
     double best = std::numeric_limits<double>::infinity();
