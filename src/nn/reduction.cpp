@@ -148,32 +148,61 @@ void reduce_plain(Reduction kind, const ReduceBlocks<T>& blocks, ReduceStep step
   parallel_for(blocks.groups(), blocks.grain(), run);
 }
 
-/// All of a small row-major array, without a plan. False if the case is another one.
+/// All of a small row-major array, or one axis of two, in one call of the kernel without a plan.
+/// False if the case is another one, or an error.
 template <class T>
 bool reduce_small(Reduction kind, const View<T>& x, const MutView<T>& out,
                   const ReduceOptions& options) {
-  if (!options.axes.empty() || !is_plain(kind) || !x.defined() || !out.defined() ||
-      out.rank() != (options.keepdims ? x.rank() : 0) || !x.is_contiguous()) {
+  const bool all = options.axes.empty();
+  if (!is_plain(kind) || !x.defined() || !out.defined() || !x.is_contiguous() ||
+      !(all || (options.axes.rank() == 1 && x.rank() == 2 && out.is_contiguous()))) {
     return false;
   }
-  const Index n = x.size();
-  const T* const to = out.data();
-  if (n == 0 || n > kernels::kReduceBlock || out.size() != 1 ||
-      (std::less_equal<>()(x.data(), to) && std::less<>()(to, x.data() + n))) {
+  const Index size = x.size();
+  Index axis = all ? 0 : options.axes[0];
+  axis += axis < 0 ? 2 : 0;
+  if (axis < 0 || axis > 1) {
+    return false;
+  }
+  const Index kept = all ? 1 : x.shape()[static_cast<int>(1 - axis)];
+  const int out_rank = options.keepdims ? x.rank() : all ? 0 : 1;
+  if (size == 0 || out.rank() != out_rank || out.size() != kept ||
+      (out_rank == 2 && !all && out.shape()[static_cast<int>(axis)] != 1)) {
+    return false;
+  }
+  const bool columns = !all && axis == 0 && kept > 1;
+  const Index n = size / kept;
+  T* const to = out.data();
+  if (n > (columns ? kernels::kReduceRows : kernels::kReduceBlock) ||
+      kept > kernels::kReduceWidth || size > kReduceGrain ||
+      (std::less<>()(x.data(), to + kept) && std::less<>()(to, x.data() + size))) {
     return false;
   }
   simd::detail::ensure_target();
-  kernels::ReduceRowsArgs<T> args;
-  args.step = steps_of(kind).first;
-  args.x = x.data();
-  args.count = 1;
-  args.n = n;
-  T second;
-  args.first = out.data();
-  args.second = &second;
-  kernels::reduce_rows(args);
-  if (kind == Reduction::Mean) {
-    *out.data() = static_cast<T>(static_cast<double>(*to) / static_cast<double>(n));
+  std::array<T, static_cast<std::size_t>(kernels::kReduceWidth)> second;
+  if (columns) {
+    kernels::ReduceColumnsArgs<T> args;
+    args.step = steps_of(kind).first;
+    args.x = x.data();
+    args.x_stride = kept;
+    args.rows = n;
+    args.width = kept;
+    args.first = to;
+    args.second = second.data();
+    kernels::reduce_columns(args);
+  } else {
+    kernels::ReduceRowsArgs<T> args;
+    args.step = steps_of(kind).first;
+    args.x = x.data();
+    args.x_stride = n;
+    args.count = kept;
+    args.n = n;
+    args.first = to;
+    args.second = second.data();
+    kernels::reduce_rows(args);
+  }
+  for (Index i = 0; kind == Reduction::Mean && i < kept; ++i) {
+    to[i] = static_cast<T>(static_cast<double>(to[i]) / static_cast<double>(n));
   }
   return true;
 }

@@ -337,6 +337,28 @@ TYPED_TEST(Reductions, AreTheSameOnAnyNumberOfThreads) {
   test::expect_same_on_any_number_of_threads([&] { return argmin(x, {.axes = {1}}); });
 }
 
+TYPED_TEST(Reductions, OfSmallMatricesAreThoseOfTheirViews) {
+  using T = TypeParam;
+  // A row-major matrix goes to the kernel without a plan, part of a wider one does not.
+  for (const Index rows : {1, 2, 7, 64, 256, 257}) {
+    for (const Index width : {1, 3, 16, 65, 255}) {
+      const Array<T> wide = uniform_numbers<T>({rows, width + 1}, 9);
+      const View<T> part = wide.slice(1, {0, width});
+      const Array<T> x = part.copy();
+      for (const Reduction kind :
+           {Reduction::Sum, Reduction::Mean, Reduction::Prod, Reduction::Max, Reduction::Min}) {
+        for (const Index axis : {0, 1, -1, -2}) {
+          for (const bool keepdims : {false, true}) {
+            const ReduceOptions options{.axes = {axis}, .keepdims = keepdims};
+            EXPECT_EQ(reduce(kind, x, options), reduce(kind, part, options))
+                << info(kind).name << ' ' << x.shape() << " axis " << axis;
+          }
+        }
+      }
+    }
+  }
+}
+
 TYPED_TEST(Reductions, OfNothing) {
   using T = TypeParam;
   const Array<T> none(Shape{0, 3});
@@ -367,7 +389,7 @@ TYPED_TEST(Reductions, RefuseWhatMakesNoSense) {
   using T = TypeParam;
   using test::expect_error;
   Array<T> x = uniform_numbers<T>({2, 3}, 8);
-  Array<T> wrong(Shape{2});
+  Array<T> wrong(Shape{2}), three(Shape{3}), row(Shape{1, 3});
   expect_error(ErrorKind::InvalidOperation, "sum: x is not defined", [] { (void)sum(View<T>()); });
   expect_error(ErrorKind::IndexOutOfBounds, "mean: axis 2 is out of range for rank 2",
                [&] { (void)mean(x, {.axes = {2}}); });
@@ -376,6 +398,10 @@ TYPED_TEST(Reductions, RefuseWhatMakesNoSense) {
   });
   expect_error(ErrorKind::DimensionMismatch, "sum: out (2,) should be (3,)",
                [&] { sum_into(x, wrong, {.axes = {0}}); });
+  expect_error(ErrorKind::DimensionMismatch, "sum: out (3,) should be (1, 3)",
+               [&] { sum_into(x, three, {.axes = {0}, .keepdims = true}); });
+  expect_error(ErrorKind::DimensionMismatch, "sum: out (1, 3) should be (3,)",
+               [&] { sum_into(x, row, {.axes = {0}}); });
   expect_error(ErrorKind::InvalidOperation, "sum: out overlaps x", [&] {
     sum_into<T>(x, x.slice(0, {0, 1}), {.axes = {0}, .keepdims = true});
   });
