@@ -241,19 +241,46 @@ struct RowKernel {
       // The memory is idle while exponentials are computed: time to fetch the next row.
       const T* next = row < a.count - 1 || a.more ? x + a.x_stride : x;
       const V max = hn::Set(d, RowMax(d, logits, x, a.n));
-      double sum = 0;
-      for (Index i = 0; i < a.n; i += kSumBlock) {
-        const Index n = std::min(kSumBlock, a.n - i);
-        sum += static_cast<double>(BlockExp(d, logits, max, x + i, y + i, n, next + i));
-      }
-      // Softmax multiplies what was stored; log-softmax reads x again.
-      const V factor = hn::Set(d, static_cast<T>(1.0 / sum));
-      const V log_sum = hn::Set(d, static_cast<T>(kLog ? std::log(sum) : 0.0));
-      const auto finish = [&](V in) HWY_ATTR {
-        return kLog ? hn::Sub(logits.Shifted(in, max), log_sum) : hn::Mul(in, factor);
-      };
-      Map(d, kLog ? x : y, y, a.n, finish);
+      Finish(d, logits, max, RowExp(d, logits, max, x, y, a.n, next), x, y, a.n);
     }
+  }
+
+  template <class D, class V = hn::Vec<D>, class T = hn::TFromD<D>>
+  static HWY_INLINE double RowExp(D d, const Logits<kPlain, D>& logits, V max, const T* x, T* y,
+                                  Index length, const T* next) {
+    double sum = 0;
+    for (Index i = 0; i < length; i += kSumBlock) {
+      const Index n = std::min(kSumBlock, length - i);
+      sum += static_cast<double>(BlockExp(d, logits, max, x + i, y + i, n, next + i));
+    }
+    return sum;
+  }
+
+  /// Softmax multiplies what was stored; log-softmax reads x again.
+  template <class D, class V = hn::Vec<D>, class T = hn::TFromD<D>>
+  static HWY_INLINE void Finish(D d, const Logits<kPlain, D>& logits, V max, double sum, const T* x,
+                                T* y, Index n) {
+    const V factor = hn::Set(d, static_cast<T>(1.0 / sum));
+    const V log_sum = hn::Set(d, static_cast<T>(kLog ? std::log(sum) : 0.0));
+    Map(d, kLog ? x : y, y, n, [&](V in) HWY_ATTR {
+      return kLog ? hn::Sub(logits.Shifted(in, max), log_sum) : hn::Mul(in, factor);
+    });
+  }
+
+  template <class D, class T = hn::TFromD<D>>
+  static double Read(D d, SoftmaxReading reading, const SoftmaxArgs<T>& a, double row_max,
+                     double sum) {
+    const Logits<kPlain, D> logits(d, a.negate, a.scale);
+    const auto max = hn::Set(d, static_cast<T>(row_max));
+    switch (reading) {
+      case SoftmaxReading::Max:
+        return static_cast<double>(RowMax(d, logits, a.x, a.n));
+      case SoftmaxReading::Exp:
+        return RowExp(d, logits, max, a.x, a.y, a.n, a.x);
+      case SoftmaxReading::Finish:
+        Finish(d, logits, max, sum, a.x, a.y, a.n);
+    }
+    return 0;
   }
 
   template <class D, class T, class F>
@@ -562,6 +589,18 @@ void Dispatch(const SoftmaxArgs<T>& args) {
   } else {
     plain ? Kernel<true, true>::Forward(d, args) : Kernel<true, false>::Forward(d, args);
   }
+}
+
+template <class T>
+double ReadPart(SoftmaxReading reading, const SoftmaxArgs<T>& args, double max, double sum) {
+  const hn::ScalableTag<T> d;
+  const bool plain = args.scale == T(1) && !args.negate;
+  if (args.kind == SoftmaxKind::Softmax) {
+    return plain ? RowKernel<false, true>::Read(d, reading, args, max, sum)
+                 : RowKernel<false, false>::Read(d, reading, args, max, sum);
+  }
+  return plain ? RowKernel<true, true>::Read(d, reading, args, max, sum)
+               : RowKernel<true, false>::Read(d, reading, args, max, sum);
 }
 
 template <template <bool, bool> class Kernel, class T>

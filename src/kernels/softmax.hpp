@@ -25,6 +25,13 @@ struct SoftmaxArgs {
   bool more = false;  ///< another row follows in x, x_stride from the last
 };
 
+/// The three readings of a row, for rows that are cut into parts.
+enum class SoftmaxReading {
+  Max,    ///< gives the maximum
+  Exp,    ///< gives the sum of exp; softmax stores the terms in y
+  Finish  ///< writes y
+};
+
 template <class T>
 struct SoftmaxBackwardArgs {
   SoftmaxKind kind = SoftmaxKind::Softmax;
@@ -41,6 +48,10 @@ struct SoftmaxBackwardArgs {
 
 void softmax_rows(const SoftmaxArgs<float>& args);
 void softmax_rows(const SoftmaxArgs<double>& args);
+/// One reading of part of one row: x, y and n are those of the part, max and sum those of the row.
+double softmax_part(SoftmaxReading reading, const SoftmaxArgs<float>& args, double max, double sum);
+double softmax_part(SoftmaxReading reading, const SoftmaxArgs<double>& args, double max,
+                    double sum);
 void softmax_columns(const SoftmaxArgs<float>& args);
 void softmax_columns(const SoftmaxArgs<double>& args);
 void softmax_backward_rows(const SoftmaxBackwardArgs<float>& args);

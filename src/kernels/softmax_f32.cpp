@@ -13,6 +13,10 @@ namespace HWY_NAMESPACE {
 void SoftmaxRowsF32(const SoftmaxArgs<float>& args) {
   Dispatch<RowKernel>(args);
 }
+double SoftmaxPartF32(SoftmaxReading reading, const SoftmaxArgs<float>& args, double max,
+                      double sum) {
+  return ReadPart(reading, args, max, sum);
+}
 void SoftmaxColumnsF32(const SoftmaxArgs<float>& args) {
   Dispatch<ColumnKernel>(args);
 }
@@ -31,12 +35,17 @@ HWY_AFTER_NAMESPACE();
 namespace lamina::kernels {
 
 HWY_EXPORT(SoftmaxRowsF32);
+HWY_EXPORT(SoftmaxPartF32);
 HWY_EXPORT(SoftmaxColumnsF32);
 HWY_EXPORT(SoftmaxBackwardRowsF32);
 HWY_EXPORT(SoftmaxBackwardColumnsF32);
 
 void softmax_rows(const SoftmaxArgs<float>& args) {
   HWY_DYNAMIC_DISPATCH(SoftmaxRowsF32)(args);
+}
+double softmax_part(SoftmaxReading reading, const SoftmaxArgs<float>& args, double max,
+                    double sum) {
+  return HWY_DYNAMIC_DISPATCH(SoftmaxPartF32)(reading, args, max, sum);
 }
 void softmax_columns(const SoftmaxArgs<float>& args) {
   HWY_DYNAMIC_DISPATCH(SoftmaxColumnsF32)(args);

@@ -13,6 +13,10 @@ namespace HWY_NAMESPACE {
 void SoftmaxRowsF64(const SoftmaxArgs<double>& args) {
   Dispatch<RowKernel>(args);
 }
+double SoftmaxPartF64(SoftmaxReading reading, const SoftmaxArgs<double>& args, double max,
+                      double sum) {
+  return ReadPart(reading, args, max, sum);
+}
 void SoftmaxColumnsF64(const SoftmaxArgs<double>& args) {
   Dispatch<ColumnKernel>(args);
 }
@@ -31,12 +35,17 @@ HWY_AFTER_NAMESPACE();
 namespace lamina::kernels {
 
 HWY_EXPORT(SoftmaxRowsF64);
+HWY_EXPORT(SoftmaxPartF64);
 HWY_EXPORT(SoftmaxColumnsF64);
 HWY_EXPORT(SoftmaxBackwardRowsF64);
 HWY_EXPORT(SoftmaxBackwardColumnsF64);
 
 void softmax_rows(const SoftmaxArgs<double>& args) {
   HWY_DYNAMIC_DISPATCH(SoftmaxRowsF64)(args);
+}
+double softmax_part(SoftmaxReading reading, const SoftmaxArgs<double>& args, double max,
+                    double sum) {
+  return HWY_DYNAMIC_DISPATCH(SoftmaxPartF64)(reading, args, max, sum);
 }
 void softmax_columns(const SoftmaxArgs<double>& args) {
   HWY_DYNAMIC_DISPATCH(SoftmaxColumnsF64)(args);

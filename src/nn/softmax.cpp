@@ -1,8 +1,11 @@
 #include "lamina/nn/softmax.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "kernels/softmax.hpp"
+#include "lamina/core/memory.hpp"
 #include "lamina/core/parallel.hpp"
 #include "nn/axis_layout.hpp"
 #include "nn/layout.hpp"
@@ -25,6 +28,9 @@ constexpr Index kBlockBytes = 512 * 1024;
 /// stretches of each row.
 constexpr Index kStretchBytes = 16 * 1024;
 constexpr Index kCachedBytes = Index{6} << 20;
+
+/// Rows from this length on are cut into parts of kGrain.
+constexpr Index kLongRow = Index{1} << 18;
 
 /// What tells one function of the family from another.
 struct Member {
@@ -146,6 +152,28 @@ void run_plan(const Plan<K>& plan, Index element_bytes, R&& rows, C&& columns) {
   });
 }
 
+/// A row in parts, read three times: what the parts give is joined in order.
+template <class T>
+void long_row(const kernels::SoftmaxArgs<T>& row) {
+  using kernels::SoftmaxReading;
+  const Buffer<double> results(ceil_div(row.n, kGrain));
+  const auto read = [&](SoftmaxReading reading, double max, double sum) {
+    parallel_for(row.n, kGrain, [&](Index begin, Index end) {
+      kernels::SoftmaxArgs<T> part = row;
+      part.x += begin;
+      part.y += begin;
+      part.n = end - begin;
+      results.data()[begin / kGrain] = kernels::softmax_part(reading, part, max, sum);
+    });
+  };
+  const double* const first = results.data();
+  const double* const last = first + results.size();
+  read(SoftmaxReading::Max, 0, 0);
+  const double max = *std::max_element(first, last);
+  read(SoftmaxReading::Exp, max, 0);
+  read(SoftmaxReading::Finish, max, std::accumulate(first, last, 0.0));
+}
+
 /// All arguments are checked, x and y are equal or disjoint.
 template <class T>
 void forward(const View<T>& x, const MutView<T>& y, int axis, const Member& member, T scale) {
@@ -169,6 +197,18 @@ void forward(const View<T>& x, const MutView<T>& y, int axis, const Member& memb
   shared.n = plan.n;
   shared.scale = scale;
   shared.negate = member.negate;
+  if (plan.rows && plan.n >= kLongRow) {
+    plan.outer.for_each_run(0, plan.outer.size(),
+                            [&](const auto& offsets, Index count, const auto& strides) {
+                              for (Index i = 0; i < count; ++i) {
+                                kernels::SoftmaxArgs<T> row = shared;
+                                row.x = x.data() + offsets[0] + i * strides[0];
+                                row.y = y.data() + offsets[1] + i * strides[1];
+                                long_row(row);
+                              }
+                            });
+    return;
+  }
   run_plan(
       plan, static_cast<Index>(sizeof(T)),
       [&](const auto& offsets, const auto& strides, Index count, bool more) {

@@ -382,6 +382,36 @@ TYPED_TEST(Softmax, IsTheSameOnAnyNumberOfThreads) {
   }
 }
 
+TYPED_TEST(Softmax, CutsLongRows) {
+  using T = TypeParam;
+  const Index n = (Index{1} << 18) + 77;
+  Array<T> x = uniform_numbers<T>({2, n}, 21);
+  for (const Which which : kAll) {
+    const SoftmaxOptions options{.axis = 1, .temperature = 1.5};
+    test::expect_same_on_any_number_of_threads([&] { return call<T>(which, x, options); });
+  }
+  const Array<T> y = softmax(x), log_y = log_softmax(x);
+  for (Index row = 0; row < 2; ++row) {
+    long double sum = 0;
+    for (Index i = 0; i < n; ++i) {
+      sum += std::exp(static_cast<long double>(x(row, i)));
+    }
+    const long double log_sum = std::log(sum);
+    const T bound = 32 * std::numeric_limits<T>::epsilon();
+    for (Index i = 0; i < n; ++i) {
+      const long double wanted = static_cast<long double>(x(row, i)) - log_sum;
+      ASSERT_NEAR(log_y(row, i), static_cast<T>(wanted), bound) << i;
+      const T probability = static_cast<T>(std::exp(wanted));
+      ASSERT_NEAR(y(row, i), probability, bound * probability) << i;
+    }
+  }
+  x(0, n - 1) = std::numeric_limits<T>::quiet_NaN();
+  x(1, 5) = -std::numeric_limits<T>::infinity();
+  const Array<T> z = softmax(x);
+  EXPECT_TRUE(std::isnan(z(0, 0)) && std::isnan(z(0, n - 1)));
+  EXPECT_TRUE(z(1, 5) == 0 && z(1, 0) > 0);
+}
+
 TYPED_TEST(Softmax, TakesZeroRows) {
   using T = TypeParam;
   EXPECT_EQ(softmax(Array<T>(Shape{0, 3})).shape(), (Shape{0, 3}));
