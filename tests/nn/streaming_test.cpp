@@ -105,18 +105,22 @@ TYPED_TEST(Streaming, LargeBatchesAreNormalizedByChannel) {
       const Array<T> in = last ? x : Array<T>(x.t().reshape({1, channels, x.rows()}));
       const Array<T> y = batch_norm<T>(in, gamma, beta, 1e-5, format);
       for (const Index c : {Index{0}, channels / 2, channels - 1}) {
-        double mean = 0, squares = 0;
+        // More precise than double: the larger the cache, the longer these plain sums.
+        long double mean = 0, squares = 0;
         for (Index r = 0; r < x.rows(); ++r) {
-          mean += static_cast<double>(x(r, c)) / static_cast<double>(x.rows());
+          mean += static_cast<long double>(x(r, c));
         }
+        mean /= static_cast<long double>(x.rows());
         for (Index r = 0; r < x.rows(); ++r) {
-          squares += std::pow(static_cast<double>(x(r, c)) - mean, 2);
+          const long double distance = static_cast<long double>(x(r, c)) - mean;
+          squares += distance * distance;
         }
-        const double rstd = 1 / std::sqrt(squares / static_cast<double>(x.rows()) + 1e-5);
+        const long double rstd =
+            1 / std::sqrt(squares / static_cast<long double>(x.rows()) + 1e-5L);
         for (const Index r : {Index{0}, x.rows() / 3, x.rows() - 1}) {
-          const double expected =
-              (static_cast<double>(x(r, c)) - mean) * rstd * static_cast<double>(gamma(c)) +
-              static_cast<double>(beta(c));
+          const auto expected = static_cast<double>((static_cast<long double>(x(r, c)) - mean) *
+                                                        rstd * static_cast<long double>(gamma(c)) +
+                                                    static_cast<long double>(beta(c)));
           const T value = last ? y(r, c) : y(0, c, r);
           EXPECT_NEAR(static_cast<double>(value), expected, sizeof(T) == 4 ? 1e-5 : 1e-13);
         }
