@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <cstring>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
@@ -81,7 +80,7 @@ class Walk {
 template <class T>
 void gather(const T* from, Index stride, Index count, T* to) noexcept {
   if (stride == 1) {
-    std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));
+    std::copy_n(from, count, to);
   } else if (stride == 0) {
     std::fill_n(to, count, *from);
   } else {
@@ -95,7 +94,7 @@ void gather(const T* from, Index stride, Index count, T* to) noexcept {
 template <class T>
 void scatter(const T* from, Index count, T* to, Index stride) noexcept {
   if (stride == 1) {
-    std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));
+    std::copy_n(from, count, to);
   } else {
     for (Index i = 0; i < count; ++i) {
       to[i * stride] = from[i];
