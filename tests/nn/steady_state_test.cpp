@@ -79,9 +79,15 @@ void expect_no_allocation(const Case& c, Index n) {
 }
 
 /// Calls the case until the library asks the system for no memory: threads that
-/// were late for the first calls make their own scratch in a later one.
+/// were late for the first calls make their own scratch in a later one. Under AddressSanitizer,
+/// where nothing is kept, it only calls.
 void expect_nothing_from_system(const Case& c) {
+#if defined(__SANITIZE_ADDRESS__)
+  bool quiet = true;
+  c.run();
+#else
   bool quiet = false;
+#endif
   for (int attempt = 0; attempt < 100 && !quiet; ++attempt) {
     const std::uint64_t before = system_allocation_count();
     for (int i = 0; i < 5; ++i) {
