@@ -33,6 +33,29 @@ TYPED_TEST(OpsConv, IsThePlainFunctionAndItsGradients) {
   EXPECT_EQ(b.grad(), nn::conv_backward_bias(dy));
 }
 
+TYPED_TEST(OpsConv, TheGuidesOtherNamesAreRecorded) {
+  using T = TypeParam;
+  const Var<T> x = parameter(values<T>({2, 4, 6, 5}, 1));
+  const Var<T> w = parameter(values<T>({6, 4, 3, 3}, 2));
+  const Var<T> pairs = parameter(values<T>({6, 2, 3, 3}, 3));
+  const Var<T> one = parameter(values<T>({8, 1, 3, 3}, 4));
+  const Var<T> b = parameter(values<T>({6}, 5));
+  const auto check = [](const Var<T>& y, const Array<T>& expected, const Var<T>& weight) {
+    EXPECT_EQ(y.value(), expected);
+    weight.zero_grad();
+    y.backward(Array<T>::ones(y.shape()));
+    EXPECT_EQ(weight.grad().shape(), weight.shape());
+  };
+  check(nn::conv2d_with_padding(x, w, 2, 1), nn::conv2d_with_padding(x.value(), w.value(), 2, 1),
+        w);
+  check(nn::conv2d_batched(x, w, b, 1, {1, 0}, 2),
+        nn::conv2d_batched(x.value(), w.value(), b.value(), 1, {1, 0}, 2), w);
+  check(nn::depthwise_conv2d_batched(x, one, {1, 2}, 1),
+        nn::depthwise_conv2d_batched(x.value(), one.value(), {1, 2}, 1), one);
+  check(nn::grouped_conv2d(x, pairs, 2, 1, {0, 1}),
+        nn::grouped_conv2d(x.value(), pairs.value(), 2, 1, {0, 1}), pairs);
+}
+
 TEST(OpsConvGradient, OptionsAndFormats) {
   const std::vector<nn::Conv2dOptions> cases{
       {},
