@@ -1,7 +1,6 @@
 #include "lamina/layers/attention.hpp"
 
 #include "lamina/autograd/ops_attention.hpp"
-#include "lamina/autograd/ops_shape.hpp"
 
 namespace lamina::layers {
 
@@ -30,26 +29,6 @@ Linear<T> projection(Index in, Index out, Generator& generator,
   Array<T> weight = initial_weight<T>(options.init, {out, in}, generator);
   return options.bias ? Linear<T>(std::move(weight), Array<T>::zeros({out}))
                       : Linear<T>(std::move(weight));
-}
-
-/// (..., L, heads * d) as (..., heads, L, d).
-template <class T>
-Var<T> split_heads(const Var<T>& x, Index heads) {
-  IndexList shape = x.shape();
-  const int rank = shape.rank();
-  shape[rank - 1] = heads;
-  shape.push_back(x.shape()[rank - 1] / heads);
-  return autograd::transpose(autograd::reshape(x, shape), -3, -2);
-}
-
-template <class T>
-Var<T> join_heads(const Var<T>& x) {
-  const Var<T> turned = autograd::transpose(x, -3, -2);
-  IndexList shape = turned.shape();
-  const int rank = shape.rank();
-  shape[rank - 2] *= shape[rank - 1];
-  shape.erase(rank - 1);
-  return autograd::reshape(turned, shape);
 }
 
 }  // namespace
@@ -97,10 +76,11 @@ Var<T> MultiheadAttention<T>::forward(const Var<T>& x, const Var<T>& context,
   nn::AttentionOptions<T> dropping = options;
   dropping.dropout = this->training() ? dropout_ : 0;
   dropping.generator = &generator_;
-  const Var<T> heads = nn::scaled_dot_product_attention(
-      split_heads(query_(x), heads_), split_heads(key_(context), key_heads_),
-      split_heads(value_(context), key_heads_), dropping);
-  return out_(join_heads(heads));
+  return nn::multi_head_attention<T>(
+      x, context, context,
+      {query_.weight(), key_.weight(), value_.weight(), out_.weight(), query_.bias(), key_.bias(),
+       value_.bias(), out_.bias()},
+      heads_, dropping);
 }
 
 template <class T>
