@@ -77,6 +77,7 @@ struct NormColumnArgs {
   const T* slope = nullptr;
   const T* shift = nullptr;
   double* sums[3] = {};
+  bool stream = false;  ///< y goes around the caches; then its rows are aligned whole vectors
 };
 
 void norm_groups(const NormArgs<float>& args);
@@ -84,9 +85,9 @@ void norm_groups(const NormArgs<double>& args);
 void norm_groups_backward(const NormBackwardArgs<float>& args);
 void norm_groups_backward(const NormBackwardArgs<double>& args);
 
-/// sums[0] += sum of x - mean; sums[1] += that of its square, unless null.
-void norm_column_sums(const NormColumnArgs<float>& args);
-void norm_column_sums(const NormColumnArgs<double>& args);
+/// sums[0] = mean of x - mean; sums[1] = sum of squares of what x differs from its own mean by.
+void norm_column_moments(const NormColumnArgs<float>& args);
+void norm_column_moments(const NormColumnArgs<double>& args);
 /// y = (x - mean) scale + shift; y may be x.
 void norm_column_apply(const NormColumnArgs<float>& args);
 void norm_column_apply(const NormColumnArgs<double>& args);

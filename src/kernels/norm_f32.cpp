@@ -5,6 +5,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "kernels/norm-inl.hpp"
+#include "kernels/norm_columns-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels {
@@ -16,8 +17,8 @@ void NormGroupsF32(const NormArgs<float>& args) {
 void NormGroupsBackwardF32(const NormBackwardArgs<float>& args) {
   NormGroupsBackward(args);
 }
-void NormColumnSumsF32(const NormColumnArgs<float>& args) {
-  NormColumnSums(args);
+void NormColumnMomentsF32(const NormColumnArgs<float>& args) {
+  NormColumnMoments(args);
 }
 void NormColumnApplyF32(const NormColumnArgs<float>& args) {
   NormColumnApply(args);
@@ -38,7 +39,7 @@ namespace lamina::kernels {
 
 HWY_EXPORT(NormGroupsF32);
 HWY_EXPORT(NormGroupsBackwardF32);
-HWY_EXPORT(NormColumnSumsF32);
+HWY_EXPORT(NormColumnMomentsF32);
 HWY_EXPORT(NormColumnApplyF32);
 HWY_EXPORT(NormColumnBackwardSumsF32);
 HWY_EXPORT(NormColumnBackwardApplyF32);
@@ -49,8 +50,8 @@ void norm_groups(const NormArgs<float>& args) {
 void norm_groups_backward(const NormBackwardArgs<float>& args) {
   HWY_DYNAMIC_DISPATCH(NormGroupsBackwardF32)(args);
 }
-void norm_column_sums(const NormColumnArgs<float>& args) {
-  HWY_DYNAMIC_DISPATCH(NormColumnSumsF32)(args);
+void norm_column_moments(const NormColumnArgs<float>& args) {
+  HWY_DYNAMIC_DISPATCH(NormColumnMomentsF32)(args);
 }
 void norm_column_apply(const NormColumnArgs<float>& args) {
   HWY_DYNAMIC_DISPATCH(NormColumnApplyF32)(args);

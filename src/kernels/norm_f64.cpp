@@ -5,6 +5,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "kernels/norm-inl.hpp"
+#include "kernels/norm_columns-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels {
@@ -16,8 +17,8 @@ void NormGroupsF64(const NormArgs<double>& args) {
 void NormGroupsBackwardF64(const NormBackwardArgs<double>& args) {
   NormGroupsBackward(args);
 }
-void NormColumnSumsF64(const NormColumnArgs<double>& args) {
-  NormColumnSums(args);
+void NormColumnMomentsF64(const NormColumnArgs<double>& args) {
+  NormColumnMoments(args);
 }
 void NormColumnApplyF64(const NormColumnArgs<double>& args) {
   NormColumnApply(args);
@@ -38,7 +39,7 @@ namespace lamina::kernels {
 
 HWY_EXPORT(NormGroupsF64);
 HWY_EXPORT(NormGroupsBackwardF64);
-HWY_EXPORT(NormColumnSumsF64);
+HWY_EXPORT(NormColumnMomentsF64);
 HWY_EXPORT(NormColumnApplyF64);
 HWY_EXPORT(NormColumnBackwardSumsF64);
 HWY_EXPORT(NormColumnBackwardApplyF64);
@@ -49,8 +50,8 @@ void norm_groups(const NormArgs<double>& args) {
 void norm_groups_backward(const NormBackwardArgs<double>& args) {
   HWY_DYNAMIC_DISPATCH(NormGroupsBackwardF64)(args);
 }
-void norm_column_sums(const NormColumnArgs<double>& args) {
-  HWY_DYNAMIC_DISPATCH(NormColumnSumsF64)(args);
+void norm_column_moments(const NormColumnArgs<double>& args) {
+  HWY_DYNAMIC_DISPATCH(NormColumnMomentsF64)(args);
 }
 void norm_column_apply(const NormColumnArgs<double>& args) {
   HWY_DYNAMIC_DISPATCH(NormColumnApplyF64)(args);

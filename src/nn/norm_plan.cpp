@@ -1,7 +1,5 @@
 #include "nn/norm_plan.hpp"
 
-#include <array>
-
 namespace lamina::nn::detail {
 
 NormPlan plan_axes(const char* name, const Shape& x, const Shape* gamma, const Shape* beta,
@@ -132,23 +130,21 @@ struct ColumnMoments {
   std::vector<double> squares;  ///< sum of (x - mean)^2
 };
 
-/// Each part of the rows and columns is read twice while it is in the L2: for its mean, then for
-/// the squares of what is left. Parts are joined, in order, as in Chan, Golub and LeVeque 1979.
+/// Parts of the rows and columns, joined in order, as in Chan, Golub and LeVeque 1979.
 template <class T>
 ColumnMoments column_moments(const NormPlan& plan, const T* x) {
   constexpr Index kMostColumns = 512;
   constexpr Index kLeastRows = 64;
+  constexpr Index kMostParts = 128;
   const Index columns = plan.groups;
   const Index rows = plan.runs;
   const Index width = std::min(columns, kMostColumns);
   const Index tiles = ceil_div(columns, width);
-  const Index height = std::max(kLeastRows, kElementGrain / width);
+  const Index height = std::max({kLeastRows, kElementGrain / width, ceil_div(rows, kMostParts)});
   const Index parts = ceil_div(rows, height);
   // For each part two numbers a column: the mean, the sum of squares.
   const Buffer<double> found(parts * 2 * columns);
   parallel_for(parts * tiles, 1, [&](Index first, Index last) {
-    std::array<T, kMostColumns> center;
-    std::array<double, 2 * kMostColumns> sums;
     for (Index task = first; task < last; ++task) {
       const Index part = task / tiles;
       const Index column = task % tiles * width;
@@ -157,29 +153,10 @@ ColumnMoments column_moments(const NormPlan& plan, const T* x) {
       args.stride = plan.run_stride;
       args.rows = std::min(height, rows - part * height);
       args.columns = std::min(width, columns - column);
-      const double count = static_cast<double>(args.rows);
-      args.sums[0] = sums.data();
-      sums.fill(0);
-      // Exact where all elements are equal.
-      args.mean = x + column;
-      kernels::norm_column_sums(args);
-      for (Index c = 0; c < args.columns; ++c) {
-        const auto k = static_cast<std::size_t>(c);
-        center[k] = static_cast<T>(static_cast<double>(args.mean[c]) + sums[k] / count);
-      }
-      args.mean = center.data();
-      args.sums[1] = sums.data() + kMostColumns;
-      sums.fill(0);
-      kernels::norm_column_sums(args);
-      double* const mean = found.data() + part * 2 * columns + column;
-      double* const squares = mean + columns;
-      for (Index c = 0; c < args.columns; ++c) {
-        const auto k = static_cast<std::size_t>(c);
-        const double rest = sums[k] / count;
-        mean[c] = static_cast<double>(center[k]) - static_cast<double>(x[column + c]) + rest;
-        const double square = sums[kMostColumns + k] - rest * sums[k];
-        squares[c] = square < 0 ? 0 : square;  // NaN stays
-      }
+      args.mean = x + column;  // means of equal elements are exact then
+      args.sums[0] = found.data() + part * 2 * columns + column;
+      args.sums[1] = args.sums[0] + columns;
+      kernels::norm_column_moments(args);
     }
   });
   ColumnMoments all{std::vector<double>(found.data(), found.data() + columns),
@@ -207,19 +184,10 @@ template <class T>
 void norm_columns(const NormPlan& plan, const NormForward<T>& pass) {
   const Index columns = plan.groups;
   const Index rows = plan.runs;
-  const Index grain = plan.row_grain();
   const double count = static_cast<double>(rows);
   Array<T> mean = Array<T>::empty({columns});
   Array<T> scale = Array<T>::empty({columns});
   Array<T> shift = Array<T>::zeros({columns});
-  const auto args_at = [&](Index begin, Index end) {
-    kernels::NormColumnArgs<T> args;
-    args.x = pass.x + begin * plan.run_stride;
-    args.stride = plan.run_stride;
-    args.rows = end - begin;
-    args.columns = columns;
-    return args;
-  };
   if (pass.given) {
     for (Index c = 0; c < columns; ++c) {
       mean.data()[c] = pass.mean[c];
@@ -253,15 +221,16 @@ void norm_columns(const NormPlan& plan, const NormForward<T>& pass) {
   if (pass.y == nullptr) {
     return;
   }
-  const bool streamed = plan.run_stride == columns && is_streamed<T>(rows * columns);
-  parallel_for(rows, grain, [&](Index begin, Index end) {
-    auto args = args_at(begin, end);
-    args.y = pass.y + begin * plan.run_stride;
-    args.mean = mean.data();
-    args.scale = scale.data();
-    args.shift = shift.data();
-    apply_columns(args, streamed, [](const auto& rows_of) { kernels::norm_column_apply(rows_of); });
-  });
+  kernels::NormColumnArgs<T> args;
+  args.x = pass.x;
+  args.y = pass.y;
+  args.stride = plan.run_stride;
+  args.rows = rows;
+  args.columns = columns;
+  args.mean = mean.data();
+  args.scale = scale.data();
+  args.shift = shift.data();
+  apply_columns(args, plan.row_grain(), [](const auto& part) { kernels::norm_column_apply(part); });
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <type_traits>
 #include <vector>
 
@@ -64,28 +65,42 @@ enum class ChannelGroups { Batch, Sample };
 
 void check_norm_eps(const char* name, double eps);
 
-/// Calls apply(args), or with `streamed` for a few rows at a time, which wait in the cache and go
-/// around it to args.y. Rows lie side by side.
+/// Calls apply(args) for parts of all rows in parallel, the last rows first: they were read last
+/// and may be in the cache still. `args` are those of row 0. Large results go around the cache,
+/// directly where rows are whole vectors, else by way of a few rows that wait in the L1.
 template <class T, class Apply>
-void apply_columns(kernels::NormColumnArgs<T> args, bool streamed, const Apply& apply) {
-  if (!streamed) {
-    apply(args);
-    return;
-  }
-  const Index step = std::max(Index{1}, kStreamBlock / args.columns);
-  const Buffer<T> block(step * args.columns);
-  T* y = args.y;
-  args.y = block.data();
-  for (Index left = args.rows; left > 0; left -= step) {
-    args.rows = std::min(step, left);
-    const Index elements = args.rows * args.columns;
-    apply(args);
-    kernels::stream_copy(block.data(), y, elements);
-    y += elements;
-    args.x += elements;
-    args.dy += args.dy == nullptr ? 0 : elements;
-  }
-  kernels::stream_fence();
+void apply_columns(const kernels::NormColumnArgs<T>& all, Index grain, const Apply& apply) {
+  const Index columns = all.columns;
+  constexpr Index kVector = 64 / static_cast<Index>(sizeof(T));
+  const bool streamed = all.stride == columns && is_streamed<T>(all.rows * columns);
+  const bool direct = columns % kVector == 0 && reinterpret_cast<std::uintptr_t>(all.y) % 64 == 0;
+  parallel_for(all.rows, grain, [&](Index begin, Index end) {
+    kernels::NormColumnArgs<T> args = all;
+    const Index first = begin * all.stride;
+    args.x += first;
+    args.dy += args.dy == nullptr ? 0 : first;
+    args.y += first;
+    args.rows = end - begin;
+    args.stream = streamed && direct;
+    if (!streamed || direct) {
+      apply(args);
+      return;
+    }
+    const Index step = std::max(Index{1}, kStreamBlock / columns);
+    const Buffer<T> block(step * columns);
+    T* y = args.y;
+    args.y = block.data();
+    for (Index left = end - begin; left > 0; left -= step) {
+      args.rows = std::min(step, left);
+      const Index elements = args.rows * columns;
+      apply(args);
+      kernels::stream_copy(block.data(), y, elements);
+      y += elements;
+      args.x += elements;
+      args.dy += args.dy == nullptr ? 0 : elements;
+    }
+    kernels::stream_fence();
+  });
 }
 
 /// Adds `count` rows of `width` numbers to total, one after the other.

@@ -31,19 +31,19 @@ void backward_columns(const NormPlan& plan, const Pass<T>& pass, double* dgamma,
   const Index rows = plan.runs;
   const Index grain = plan.row_grain();
   const double count = static_cast<double>(rows);
-  const auto args_at = [&](Index begin, Index end) {
-    kernels::NormColumnArgs<T> args;
-    args.x = pass.x + begin * plan.run_stride;
-    args.dy = pass.dy + begin * plan.run_stride;
-    args.stride = plan.run_stride;
-    args.rows = end - begin;
-    args.columns = columns;
-    args.mean = pass.mean;
-    return args;
-  };
+  kernels::NormColumnArgs<T> all;
+  all.x = pass.x;
+  all.dy = pass.dy;
+  all.stride = plan.run_stride;
+  all.rows = rows;
+  all.columns = columns;
+  all.mean = pass.mean;
   std::vector<double> sums(static_cast<std::size_t>(ceil_div(rows, grain) * 3 * columns));
   parallel_for(rows, grain, [&](Index begin, Index end) {
-    auto args = args_at(begin, end);
+    kernels::NormColumnArgs<T> args = all;
+    args.x += begin * plan.run_stride;
+    args.dy += begin * plan.run_stride;
+    args.rows = end - begin;
     for (Index k = 0; k < 3; ++k) {
       args.sums[k] = sums.data() + (begin / grain * 3 + k) * columns;
     }
@@ -71,16 +71,12 @@ void backward_columns(const NormPlan& plan, const Pass<T>& pass, double* dgamma,
   if (pass.dx == nullptr) {
     return;
   }
-  const bool streamed = plan.run_stride == columns && detail::is_streamed<T>(rows * columns);
-  parallel_for(rows, grain, [&](Index begin, Index end) {
-    auto args = args_at(begin, end);
-    args.y = pass.dx + begin * plan.run_stride;
-    args.scale = scale.data();
-    args.slope = slope.data();
-    args.shift = shift.data();
-    detail::apply_columns(
-        args, streamed, [](const auto& rows_of) { kernels::norm_column_backward_apply(rows_of); });
-  });
+  all.y = pass.dx;
+  all.scale = scale.data();
+  all.slope = slope.data();
+  all.shift = shift.data();
+  detail::apply_columns(all, grain,
+                        [](const auto& part) { kernels::norm_column_backward_apply(part); });
 }
 
 template <class T>

@@ -99,6 +99,51 @@ TYPED_TEST(NormalizationValues, ALargeMeanCostsNothing) {
   }
 }
 
+// Sums around the mean of earlier rows must not lose what these rows did not foretell.
+TYPED_TEST(NormalizationValues, ColumnsThatDrift) {
+  using T = TypeParam;
+  const double eps = static_cast<double>(std::numeric_limits<T>::epsilon());
+  constexpr Index kRows = 40000;  // several parts
+  constexpr Index kColumns = 5;
+  Array<T> x = uniform_numbers<T>({kRows, kColumns}, 7);
+  for (Index r = 0; r < kRows; ++r) {
+    x(r, 0) += static_cast<T>(r);                          // rises
+    x(r, 1) += static_cast<T>(r < 16 ? 1e5 : 0);           // begins elsewhere
+    x(r, 2) += static_cast<T>(r == 0 ? 1e4 : 1);           // one row does
+    x(r, 3) += static_cast<T>(r / 64 % 2 == 0 ? 1e4 : 0);  // jumps from block to block
+    x(r, 4) += static_cast<T>(r < kRows - 3 ? 1e4 : -1e4);
+  }
+  Array<T> mean = Array<T>::empty({kColumns});
+  Array<T> rstd = Array<T>::empty({kColumns});
+  Array<T> y = Array<T>::empty(x.shape());
+  batch_norm_into<T>(x, y, {}, {}, 0, DataFormat::NHWC, {mean, rstd});
+  for (Index c = 0; c < kColumns; ++c) {
+    SCOPED_TRACE(c);
+    long double sum = 0;
+    for (Index r = 0; r < kRows; ++r) {
+      sum += static_cast<long double>(x(r, c));
+    }
+    const long double center = sum / kRows;
+    long double squares = 0;
+    for (Index r = 0; r < kRows; ++r) {
+      const long double e = static_cast<long double>(x(r, c)) - center;
+      squares += e * e;
+    }
+    const double scale = static_cast<double>(1 / std::sqrt(squares / kRows));
+    // The mean is kept as its distance from the first row, in double.
+    const double first = std::abs(static_cast<double>(x(0, c) - center));
+    const double wide = 2 * std::numeric_limits<double>::epsilon() * first;
+    EXPECT_NEAR(static_cast<double>(mean(c)), static_cast<double>(center),
+                2 * eps * (std::abs(static_cast<double>(center)) + 1 / scale) + wide);
+    EXPECT_NEAR(static_cast<double>(rstd(c)), scale, 4 * eps * scale);
+    for (Index r = 0; r < kRows; r += 17) {
+      const double expected = static_cast<double>(x(r, c) - center) * scale;
+      ASSERT_NEAR(static_cast<double>(y(r, c)), expected,
+                  4 * eps * (1 + std::abs(expected)) + wide * scale);
+    }
+  }
+}
+
 TYPED_TEST(NormalizationValues, NanAndInfinityStayInTheirGroup) {
   using T = TypeParam;
   for (const Case& c : all_cases()) {
