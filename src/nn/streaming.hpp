@@ -13,7 +13,7 @@
 
 namespace lamina::nn::detail {
 
-/// Bytes of a result above which it is streamed: the last-level cache of this machine.
+/// Bytes of a result above which it is streamed: the last-level cache of a core, 32 MiB at most.
 [[nodiscard]] Index streaming_bytes();
 
 /// Elements that wait in the L1 for being streamed.

@@ -32,6 +32,12 @@ Array<T> numbers(const Shape& shape) {
   return x;
 }
 
+// A virtual machine may report the caches of the whole processor as one.
+TEST(StreamingBytes, AreNoMoreThanACoreReaches) {
+  EXPECT_GT(detail::streaming_bytes(), 0);
+  EXPECT_LE(detail::streaming_bytes(), Index{32} << 20);
+}
+
 TYPED_TEST(Streaming, WritesEachElementWhereverTheResultBegins) {
   using T = TypeParam;
   for (const simd::Target target : simd::supported_targets()) {
