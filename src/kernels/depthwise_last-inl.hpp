@@ -200,18 +200,110 @@ HWY_INLINE void BandRows(const DepthwiseLastBand<T>& a, Index h, Index c) {
   }
 }
 
-template <int kStride, class T>
-void BandRun(const DepthwiseLastBand<T>& a) {
-  const Index lanes = static_cast<Index>(hn::Lanes(hn::CappedTag<T, kDepthwiseBandChannels>()));
-  for (Index h = 0; h < a.rows; h += 2) {
+// kRows lines by kPositions positions, all channels of the band: each load instruction walks along
+// adjacent channels. Without kEdge all that they see is inside x.
+template <int kStride, int kRows, int kPositions, bool kEdge, class T>
+HWY_NOINLINE void BandBlock(const DepthwiseLastBand<T>& a, Index h, Index first) {
+  const hn::CappedTag<T, kDepthwiseBandChannels> d;
+  using V = hn::Vec<decltype(d)>;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  constexpr int kLines = kStride * (kRows - 1) + 3;
+  constexpr int kColumns = kStride * (kPositions - 1) + 3;
+  const Index top = a.low_row + h * kStride;
+  const Index low = a.low_column + first * kStride;
+  const bool above = kEdge && top < 0;
+  const bool below = kEdge && top + kLines > a.rows_in;
+  const T* const corner = a.x + top * a.x_row + low * a.x_step;
+  T* const out = a.y + h * a.y_row + first * a.y_step;
+  for (Index next = a.first_channel; next < a.last_channel; next += lanes) {
+    // The last vector begins earlier rather than being a part.
+    const Index c = HWY_MIN(next, a.last_channel - lanes);
+    V w[9];
+    HWY_UNROLL(9)
+    for (int t = 0; t < 9; ++t) {
+      w[t] = hn::LoadU(d, a.weights + t * a.channels + c);
+    }
+    V acc[kRows][kPositions];
+    const V bias = a.bias == nullptr ? hn::Zero(d) : hn::LoadU(d, a.bias + c);
+    HWY_UNROLL(2)
+    for (int r = 0; r < kRows; ++r) {
+      HWY_UNROLL(2)
+      for (int p = 0; p < kPositions; ++p) {
+        acc[r][p] = bias;
+      }
+    }
+    const T* HWY_RESTRICT x = corner + c;
+    if (a.ahead) {
+      HWY_UNROLL(5)
+      for (int u = 0; u < kStride * kPositions; ++u) {
+        HWY_UNROLL(5)
+        for (int i = kLines; i < kLines + kStride * kRows; ++i) {
+          hwy::Prefetch(x + i * a.x_row + u * a.x_step);
+        }
+      }
+    }
+    HWY_UNROLL(5)
+    for (int u = 0; u < kColumns; ++u) {
+      if (kEdge && (low + u < 0 || low + u >= a.columns_in)) continue;
+      HWY_UNROLL(5)
+      for (int i = 0; i < kLines; ++i) {
+        if ((i == 0 && above) || (i == kLines - 1 && below)) continue;
+        const V in = hn::LoadU(d, x + i * a.x_row + u * a.x_step);
+        HWY_UNROLL(2)
+        for (int r = 0; r < kRows; ++r) {
+          HWY_UNROLL(2)
+          for (int p = 0; p < kPositions; ++p) {
+            const int k = i - kStride * r;
+            const int j = u - kStride * p;
+            if (k >= 0 && k < 3 && j >= 0 && j < 3) {
+              acc[r][p] = hn::MulAdd(w[3 * k + j], in, acc[r][p]);
+            }
+          }
+        }
+      }
+    }
+    HWY_UNROLL(2)
+    for (int r = 0; r < kRows; ++r) {
+      HWY_UNROLL(2)
+      for (int p = 0; p < kPositions; ++p) {
+        StoreResult(d, acc[r][p], a.stream, out + r * a.y_row + p * a.y_step + c);
+      }
+    }
+  }
+}
+
+template <int kStride, int kRows, class T>
+HWY_INLINE void BandLines(const DepthwiseLastBand<T>& a, Index h) {
+  if (!a.blocks) {
+    const Index lanes = static_cast<Index>(hn::Lanes(hn::CappedTag<T, kDepthwiseBandChannels>()));
     for (Index c = a.first_channel; c < a.last_channel; c += lanes) {
       // The last vector begins earlier rather than being a part.
-      const Index at = HWY_MIN(c, a.last_channel - lanes);
-      if (h + 2 <= a.rows) {
-        BandRows<kStride, 2>(a, h, at);
-      } else {
-        BandRows<kStride, 1>(a, h, at);
-      }
+      BandRows<kStride, kRows>(a, h, HWY_MIN(c, a.last_channel - lanes));
+    }
+    return;
+  }
+  constexpr int kColumns = kStride + 3;
+  const Index top = a.low_row + h * kStride;
+  const bool edge = top < 0 || top + kStride * (kRows - 1) + 3 > a.rows_in;
+  Index w = 0;
+  for (; w + 2 <= a.positions; w += 2) {
+    const Index low = a.low_column + w * kStride;
+    if (edge || low < 0 || low + kColumns > a.columns_in) {
+      BandBlock<kStride, kRows, 2, true>(a, h, w);
+    } else {
+      BandBlock<kStride, kRows, 2, false>(a, h, w);
+    }
+  }
+  if (w < a.positions) BandBlock<kStride, kRows, 1, true>(a, h, w);
+}
+
+template <int kStride, class T>
+void BandRun(const DepthwiseLastBand<T>& a) {
+  for (Index h = 0; h < a.rows; h += 2) {
+    if (h + 2 <= a.rows) {
+      BandLines<kStride, 2>(a, h);
+    } else {
+      BandLines<kStride, 1>(a, h);
     }
   }
   if (a.stream) hwy::FlushStream();

@@ -100,6 +100,8 @@ struct DepthwiseLastBand {
   Index channels = 0;
   Index first_channel = 0, last_channel = 0;  ///< those to do, kDepthwiseBandChannels at least
   bool stream = false;                        ///< y goes past the caches; then it is whole vectors
+  bool blocks = false;  ///< a few positions of all channels after the other, not lines of a vector
+  bool ahead = false;   ///< blocks ask for the lines of x that the next lines see
 };
 
 void depthwise_last_band(const DepthwiseLastBand<float>& band);

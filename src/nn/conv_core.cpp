@@ -87,7 +87,13 @@ PreparedWeights<T> prepare_weights(const ConvShape& shape, const ConvImage<const
   PreparedWeights<T> prepared;
   prepared.plain = Buffer<T>(size);
   std::copy_n(w, size, prepared.plain.data());
-  if (is_depthwise(shape) || shape.images * size * shape.out_positions() == 0) return prepared;
+  if (shape.images * size * shape.out_positions() == 0) return prepared;
+  if (is_depthwise(shape)) {
+    if (channels_last && shape.out_group() == 1) {
+      prepared.by_tap = depthwise_by_tap(w, shape.in_channels, shape.taps());
+    }
+    return prepared;
+  }
   const WinogradProblem problem = winograd_problem(shape, false);
   if (winograd_pays(problem)) prepared.transformed = winograd_transformed(problem, w);
   if (prepared.transformed.size() > 0) return prepared;
@@ -105,7 +111,8 @@ void conv_forward(const ConvShape& shape, const ConvImage<const T>& x, const T* 
   const Index positions = shape.out_positions();
   if (shape.images * shape.out_channels * positions == 0) return;
   if (is_depthwise(shape)) {
-    depthwise_forward(shape, x, w, bias, y, finish);
+    const bool ordered = prepared != nullptr && prepared->by_tap.size() > 0;
+    depthwise_forward(shape, x, w, bias, y, finish, ordered ? prepared->by_tap.data() : nullptr);
     return;
   }
   const bool transformed = prepared != nullptr && prepared->transformed.size() > 0;

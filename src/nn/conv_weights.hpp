@@ -47,11 +47,12 @@ template <class T>
 struct PreparedWeights {
   Buffer<T> plain;
   Buffer<T> transformed;                         ///< by Winograd's algorithm, or empty
+  Buffer<T> by_tap;                              ///< of a depthwise convolution, or empty
   ProductWeights<T> product;                     ///< packed, or nothing
   simd::Target target = simd::Target::Baseline;  ///< that `product` is packed for
 
   [[nodiscard]] Index size() const {
-    return plain.size() + transformed.size() + product.packed_size();
+    return plain.size() + transformed.size() + by_tap.size() + product.packed_size();
   }
 };
 

@@ -77,7 +77,8 @@ void forward_lines(const ConvShape& shape, const ConvImage<const T>& x, const T*
 
 template <class T>
 void depthwise_forward(const ConvShape& shape, const ConvImage<const T>& x, const T* w,
-                       const T* bias, const ConvImage<T>& y, const GemmFinish<T>& finish) {
+                       const T* bias, const ConvImage<T>& y, const GemmFinish<T>& finish,
+                       const T* by_tap) {
   const bool last = y.channel_stride == 1 && shape.out_positions() > 1;
   const auto first = [&](const ConvImage<T>& planes) {
     if (is_image(shape)) {
@@ -87,7 +88,7 @@ void depthwise_forward(const ConvShape& shape, const ConvImage<const T>& x, cons
     }
   };
   if (last && shape.out_group() == 1 && x.channel_stride == 1) {
-    forward_last(shape, x, w, bias, y, finish);
+    forward_last(shape, x, w, bias, y, finish, by_tap);
   } else if (!last) {
     first(y);
   } else {
@@ -177,7 +178,7 @@ void depthwise_weight_gradient(const ConvShape& shape, const ConvImage<const T>&
 
 #define LAMINA_INSTANTIATE(T)                                                                      \
   template void depthwise_forward(const ConvShape&, const ConvImage<const T>&, const T*, const T*, \
-                                  const ConvImage<T>&, const GemmFinish<T>&);                      \
+                                  const ConvImage<T>&, const GemmFinish<T>&, const T*);            \
   template bool depthwise_input_gradient(const ConvShape&, const ConvImage<const T>&, const T*,    \
                                          const T*, const ConvImage<T>&, const GemmFinish<T>&);     \
   template void depthwise_weight_gradient(const ConvShape&, const ConvImage<const T>&,             \

@@ -9,10 +9,15 @@ namespace lamina::nn::detail {
   return shape.in_group() == 1 && shape.groups > 1;
 }
 
-/// As conv_forward and conv_weight_gradient.
+/// Weights (channels, taps) as (taps, channels), which channels last reads.
+template <class T>
+[[nodiscard]] Buffer<T> depthwise_by_tap(const T* w, Index channels, Index taps);
+
+/// As conv_forward and conv_weight_gradient; by_tap is null or what depthwise_by_tap gave.
 template <class T>
 void depthwise_forward(const ConvShape& shape, const ConvImage<const T>& x, const T* w,
-                       const T* bias, const ConvImage<T>& y, const GemmFinish<T>& finish);
+                       const T* bias, const ConvImage<T>& y, const GemmFinish<T>& finish,
+                       const T* by_tap);
 /// As conv_input_gradient, or false, and nothing done, where it has no kernel of its own: several
 /// kernels a channel, volumes and mixed formats.
 template <class T>

@@ -7,11 +7,8 @@
 
 namespace lamina::nn::detail {
 
-namespace {
-
-/// (channels, taps) as (taps, channels).
 template <class T>
-Buffer<T> by_tap(const T* w, Index channels, Index taps) {
+Buffer<T> depthwise_by_tap(const T* w, Index channels, Index taps) {
   Buffer<T> swapped(taps * channels);
   T* to = swapped.data();
   for (Index t = 0; t < taps; ++t) {
@@ -19,6 +16,8 @@ Buffer<T> by_tap(const T* w, Index channels, Index taps) {
   }
   return swapped;
 }
+
+namespace {
 
 /// The taps of a line of positions with adjacent channels: those whose line of the source exists.
 /// kernel_taps[a][t] is the kernel's tap that tap t of axis a is.
@@ -74,9 +73,11 @@ Index line_grain(const ConvShape& shape, Index positions) {
 
 namespace {
 
-// Lines of a result and channels that are done together.
+// Lines of a result and channels that are a task; fewer lines where these are few tasks.
 constexpr Index kBandRows = 8;
-constexpr Index kBandChannels = 64;
+constexpr Index kFewRows = 2;
+constexpr Index kBandChannels = 128;
+constexpr Index kManyBands = 16;
 
 /// 3 x 3 taps on neighbors, padding of one line at most: bands of lines.
 bool has_bands(const ConvShape& shape) {
@@ -89,22 +90,33 @@ bool has_bands(const ConvShape& shape) {
 }
 
 template <class T>
-void forward_bands(const ConvShape& shape, const ConvImage<const T>& x, const T* w, const T* bias,
-                   const ConvImage<T>& y, const GemmFinish<T>& finish) {
+void forward_bands(const ConvShape& shape, const ConvImage<const T>& x, const T* weights,
+                   const T* bias, const ConvImage<T>& y, const GemmFinish<T>& finish) {
   const Index channels = shape.in_channels;
-  const Buffer<T> weights = by_tap(w, channels, shape.taps());
-  const Index bands = ceil_div(shape.out[1], kBandRows);
+  const bool many = shape.images * ceil_div(shape.out[1], kBandRows) >= kManyBands;
+  const Index height = many || shape.out[1] <= kBandRows ? kBandRows : kFewRows;
+  const Index bands = ceil_div(shape.out[1], height);
   // What is finished is whole lines.
-  const Index parts = finish.function != nullptr ? 1 : std::max<Index>(1, channels / kBandChannels);
+  const bool whole = many || finish.function != nullptr;
+  const Index parts = whole ? 1 : std::max<Index>(1, channels / kBandChannels);
   const bool stream = goes_around(shape, y, channels, finish);
-  const Index work = kBandRows * shape.out[2] * (channels / parts) * shape.taps() / 4;
+  // What comes from memory is read as it lies there.
+  const Index bytes = static_cast<Index>(sizeof(T));
+  const Index read = shape.images * shape.in_positions() * channels;
+  const bool ahead =
+      (read + shape.images * shape.out_positions() * channels) * bytes > streaming_bytes() / 2;
+  // Positions so far apart share an eighth of the L1 or less: a line of them does not stay there
+  // until the next channels want what came with it.
+  const Index apart = shape.stride[1] == 1 ? 1024 : 512;
+  const bool blocks = ahead || x.strides[2] * bytes % apart == 0;
+  const Index work = height * shape.out[2] * (channels / parts) * shape.taps() / 4;
   const Index grain = std::max<Index>(1, kGrainWork / std::max<Index>(1, work));
   parallel_for(shape.images * bands * parts, grain, [&](Index begin, Index end) {
     for (Index i = begin; i < end; ++i) {
       const Index part = i % parts;
-      const Index h = i / parts % bands * kBandRows;
+      const Index h = i / parts % bands * height;
       const Index image = i / (parts * bands);
-      const Index rows = std::min(kBandRows, shape.out[1] - h);
+      const Index rows = std::min(height, shape.out[1] - h);
       T* const out = y.data + image * y.image_stride + h * y.strides[1];
       kernels::DepthwiseLastBand<T> band;
       band.x = x.data + image * x.image_stride;
@@ -115,7 +127,7 @@ void forward_bands(const ConvShape& shape, const ConvImage<const T>& x, const T*
       band.low_row = h * shape.stride[1] - shape.padding[1];
       band.low_column = -shape.padding[2];
       band.stride = shape.stride[1];
-      band.weights = weights.data();
+      band.weights = weights;
       band.bias = bias;
       band.y = out;
       band.y_row = y.strides[1];
@@ -126,6 +138,8 @@ void forward_bands(const ConvShape& shape, const ConvImage<const T>& x, const T*
       band.first_channel = part * kBandChannels;
       band.last_channel = part == parts - 1 ? channels : band.first_channel + kBandChannels;
       band.stream = stream;
+      band.blocks = blocks;
+      band.ahead = ahead;
       kernels::depthwise_last_band(band);
       if (finish.function == nullptr) continue;
       for (Index r = 0; r < rows; ++r) {
@@ -140,15 +154,19 @@ void forward_bands(const ConvShape& shape, const ConvImage<const T>& x, const T*
 /// Channels last, one kernel a channel: whole lines, channels in the lanes.
 template <class T>
 void forward_last(const ConvShape& shape, const ConvImage<const T>& x, const T* w, const T* bias,
-                  const ConvImage<T>& y, const GemmFinish<T>& finish) {
+                  const ConvImage<T>& y, const GemmFinish<T>& finish, const T* by_tap) {
+  const Index channels = shape.in_channels;
+  Buffer<T> own;
+  if (by_tap == nullptr) {
+    own = depthwise_by_tap(w, channels, shape.taps());
+    by_tap = own.data();
+  }
   if (has_bands(shape)) {
-    forward_bands(shape, x, w, bias, y, finish);
+    forward_bands(shape, x, by_tap, bias, y, finish);
     return;
   }
   const Axes<T> axes(shape);
   const LastTaps<T> all = forward_taps(axes, shape);
-  const Index channels = shape.in_channels;
-  const Buffer<T> weights = by_tap(w, channels, shape.taps());
   const Index lines = shape.images * shape.out[0] * shape.out[1];
   // More channels are written in strides, which the way around the caches does not like.
   const bool stream =
@@ -160,7 +178,7 @@ void forward_last(const ConvShape& shape, const ConvImage<const T>& x, const T* 
       const Index h = i % shape.out[1];
       const Index d = i / shape.out[1] % shape.out[0];
       const Index image = i / (shape.out[1] * shape.out[0]);
-      all.collect(x, x.data + image * x.image_stride, d, h, weights.data(), channels, taps, which);
+      all.collect(x, x.data + image * x.image_stride, d, h, by_tap, channels, taps, which);
       T* const out = y.data + image * y.image_stride + d * y.strides[0] + h * y.strides[1];
       kernels::depthwise_last_line(kernels::DepthwiseLastLine<T>{
           taps.data(), static_cast<Index>(taps.size()), shape.stride[2] * x.strides[2], bias, out,
@@ -176,7 +194,7 @@ template <class T>
 void input_gradient_last(const ConvShape& shape, const ConvImage<const T>& dy, const T* w,
                          const T* bias, const ConvImage<T>& dx, const GemmFinish<T>& finish) {
   const Index channels = shape.in_channels;
-  const Buffer<T> weights = by_tap(w, channels, shape.taps());
+  const Buffer<T> weights = depthwise_by_tap(w, channels, shape.taps());
   // The axes of each phase of the stride.
   std::array<std::vector<GatherPhase>, 3> phases;
   for (std::size_t a = 0; a < 3; ++a) {
@@ -265,8 +283,9 @@ void weight_gradient_last(const ConvShape& shape, const ConvImage<const T>& dy,
 }
 
 #define LAMINA_INSTANTIATE(T)                                                                 \
+  template Buffer<T> depthwise_by_tap(const T*, Index, Index);                                \
   template void forward_last(const ConvShape&, const ConvImage<const T>&, const T*, const T*, \
-                             const ConvImage<T>&, const GemmFinish<T>&);                      \
+                             const ConvImage<T>&, const GemmFinish<T>&, const T*);            \
   template void input_gradient_last(const ConvShape&, const ConvImage<const T>&, const T*,    \
                                     const T*, const ConvImage<T>&, const GemmFinish<T>&);     \
   template void weight_gradient_last(const ConvShape&, const ConvImage<const T>&,             \

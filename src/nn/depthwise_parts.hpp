@@ -78,7 +78,7 @@ void weight_gradient_planes(const ConvShape& shape, const ConvImage<const T>& dy
 /// Channels last, one kernel a channel: whole lines (depthwise_last.cpp).
 template <class T>
 void forward_last(const ConvShape& shape, const ConvImage<const T>& x, const T* w, const T* bias,
-                  const ConvImage<T>& y, const GemmFinish<T>& finish);
+                  const ConvImage<T>& y, const GemmFinish<T>& finish, const T* by_tap);
 template <class T>
 void input_gradient_last(const ConvShape& shape, const ConvImage<const T>& dy, const T* w,
                          const T* bias, const ConvImage<T>& dx, const GemmFinish<T>& finish);

@@ -62,6 +62,19 @@ const ConvCase kCases[] = {
     {"depthwise_same_strided", 1, 17, 17, 17, {8, 34}, {3, 3}, {2, 2}, {1, 1}, P::same()},
     {"depthwise_one_line", 1, 16, 16, 16, {1, 33}, {3, 3}, {1, 1}, {1, 1}, 1},
     {"depthwise_one_column", 1, 16, 16, 16, {33, 1}, {3, 3}, {2, 2}, {1, 1}, 1},
+    // Channels last, positions of all channels in turn.
+    {"depthwise_blocks", 1, 256, 256, 256, {7, 5}, {3, 3}, {1, 1}, {1, 1}, 1},
+    {"depthwise_blocks_strided", 1, 128, 128, 128, {9, 8}, {3, 3}, {2, 2}, {1, 1}, 1},
+    {"depthwise_blocks_padded",
+     1,
+     128,
+     128,
+     128,
+     {5, 7},
+     {3, 3},
+     {2, 2},
+     {1, 1},
+     P::symmetric(1, 3)},
     {"depthwise_small", 2, 5, 5, 5, {14, 14}, {3, 3}, {2, 2}, {1, 1}, 1},
     {"depthwise_wide_only", 1, 19, 19, 19, {9, 40}, {3, 3}, {1, 2}, {1, 1}, 1},
     {"depthwise_dilated", 1, 19, 19, 19, {9, 40}, {3, 3}, {1, 1}, {1, 2}, 1},
@@ -432,14 +445,21 @@ TEST(ConvRanks, DepthwiseVolumesAreVolumesOfEachChannel) {
 
 TEST(ConvRanks, DepthwiseBeyondTheCachesIsTheSame) {
   Generator generator(10);
-  const auto w = random_normal<float>({32, 1, 3, 3}, generator);
-  for (const DataFormat format : {DataFormat::NCHW, DataFormat::NHWC}) {
-    const bool last = format == DataFormat::NHWC;
-    const auto x = random_uniform<float>(last ? Shape{12, 112, 112, 32} : Shape{12, 32, 112, 112},
-                                         generator, -1.0F, 1.0F);
-    const nn::Conv2dOptions options{.padding = 1, .groups = 32, .format = format};
-    const auto y = nn::conv2d(x, w, options);
-    EXPECT_TRUE(nn::conv2d(x.select(0, 11), w, options) == y.select(0, 11));
+  // Whole vectors or not, around the caches or only read ahead.
+  for (const Index channels : {32, 37}) {
+    const auto w = random_normal<float>({channels, 1, 3, 3}, generator);
+    for (const DataFormat format : {DataFormat::NCHW, DataFormat::NHWC}) {
+      const bool last = format == DataFormat::NHWC;
+      const auto x = random_uniform<float>(
+          last ? Shape{12, 112, 112, channels} : Shape{12, channels, 112, 112}, generator, -1.0F,
+          1.0F);
+      for (const Index stride : {1, 2}) {
+        const nn::Conv2dOptions options{
+            .stride = {stride, stride}, .padding = 1, .groups = channels, .format = format};
+        const auto y = nn::conv2d(x, w, options);
+        EXPECT_TRUE(nn::conv2d(x.select(0, 11), w, options) == y.select(0, 11));
+      }
+    }
   }
 }
 
