@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <type_traits>
 
 #include "hwy/cache_control.h"
@@ -36,13 +37,19 @@ constexpr Index kNormBlock = 2048;
 /// The same for sums that add one row after the other.
 constexpr Index kNormRowBlock = 64;
 
-/// All lanes of a vector are elements.
-template <class D>
+/// All lanes of a vector are elements. kStream: stores are aligned and go around the caches.
+template <class D, bool kStream = false>
 struct Whole {
   using T = hn::TFromD<D>;
   using V = hn::Vec<D>;
   HWY_INLINE V Load(D d, const T* from) const { return hn::LoadU(d, from); }
-  HWY_INLINE void Store(D d, V v, T* to) const { hn::StoreU(v, d, to); }
+  HWY_INLINE void Store(D d, V v, T* to) const {
+    if constexpr (kStream) {
+      hn::Stream(v, d, to);
+    } else {
+      hn::StoreU(v, d, to);
+    }
+  }
   HWY_INLINE V Keep(D, V v) const { return v; }
 };
 /// The first `count` lanes are.
@@ -57,16 +64,16 @@ struct Part {
 };
 
 /// body(i, lanes) for every vector of a run.
-template <class D, class F>
+template <bool kStream = false, class D, class F>
 HWY_INLINE void ForRun(D d, Index n, const F& body) {
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   Index i = 0;
   for (; i + 2 * lanes <= n; i += 2 * lanes) {
-    body(i, Whole<D>());
-    body(i + lanes, Whole<D>());
+    body(i, Whole<D, kStream>());
+    body(i + lanes, Whole<D, kStream>());
   }
   if (i + lanes <= n) {
-    body(i, Whole<D>());
+    body(i, Whole<D, kStream>());
     i += lanes;
   }
   if (i < n) {
@@ -153,15 +160,25 @@ struct Moments {
   double rstd = 0;
 };
 
+/// Asks for a quarter of the next group, half of it while results are written. From one group to
+/// the next the memory would have nothing to do else.
+template <bool kStream, class T>
+HWY_INLINE void AskAhead(const T* next, Index n, int quarter, Index i) {
+  if constexpr (kStream) {
+    hwy::Prefetch(next + quarter * (n >> 2) + (quarter == 2 ? i >> 1 : i >> 2));
+  }
+}
+
 /// Moments::mean of a group.
-template <class D, class T>
-HWY_INLINE T GroupMean(D d, const NormArgs<T>& a, const T* x) {
+template <bool kStream, class D, class T>
+HWY_INLINE T GroupMean(D d, const NormArgs<T>& a, const T* x, Index ahead) {
   using V = hn::Vec<D>;
   double sum;
   const V first = hn::Set(d, x[0]);
   GroupSums<1>(
       d, a.runs, a.n,
       [&](Index run, Index i, auto lanes, V* out) LAMINA_NORM_INLINE {
+        AskAhead<kStream>(x + ahead, a.n, 0, i);
         out[0] = lanes.Keep(d, hn::Sub(lanes.Load(d, x + run * a.run_stride + i), first));
       },
       &sum);
@@ -169,8 +186,8 @@ HWY_INLINE T GroupMean(D d, const NormArgs<T>& a, const T* x) {
 }
 
 /// The other moments of a group around m.mean.
-template <class D, class T>
-HWY_INLINE void GroupSquares(D d, const NormArgs<T>& a, const T* x, Moments<T>& m) {
+template <bool kStream, class D, class T>
+HWY_INLINE void GroupSquares(D d, const NormArgs<T>& a, const T* x, Index ahead, Moments<T>& m) {
   using V = hn::Vec<D>;
   const double count = static_cast<double>(a.runs * a.n);
   if (a.center) {
@@ -179,6 +196,7 @@ HWY_INLINE void GroupSquares(D d, const NormArgs<T>& a, const T* x, Moments<T>& 
     GroupSums<2>(
         d, a.runs, a.n,
         [&](Index run, Index i, auto lanes, V* out) LAMINA_NORM_INLINE {
+          AskAhead<kStream>(x + ahead, a.n, 1, i);
           const V e = lanes.Keep(d, hn::Sub(lanes.Load(d, x + run * a.run_stride + i), mean));
           out[0] = e;
           out[1] = hn::Mul(e, e);
@@ -192,6 +210,8 @@ HWY_INLINE void GroupSquares(D d, const NormArgs<T>& a, const T* x, Moments<T>& 
     GroupSums<1>(
         d, a.runs, a.n,
         [&](Index run, Index i, auto lanes, V* out) LAMINA_NORM_INLINE {
+          AskAhead<kStream>(x + ahead, a.n, 0, i);
+          AskAhead<kStream>(x + ahead, a.n, 1, i);
           const V v = lanes.Load(d, x + run * a.run_stride + i);
           out[0] = hn::Mul(v, v);
         },
@@ -201,15 +221,16 @@ HWY_INLINE void GroupSquares(D d, const NormArgs<T>& a, const T* x, Moments<T>& 
   m.rstd = 1 / std::sqrt(m.var + a.eps);
 }
 
-/// One run with a factor for each element.
-template <bool kGamma, bool kBeta, class D, class T>
-HWY_INLINE void ApplyRun(D d, const Moments<T>& m, Index n, const T* x, T* y, const T* gamma,
-                         const T* beta) {
+/// One run with a factor for each element. The next group lies `ahead` elements behind.
+template <bool kStream, bool kGamma, bool kBeta, class D, class T>
+HWY_INLINE void ApplyRun(D d, const Moments<T>& m, Index n, Index ahead, const T* x, T* y,
+                         const T* gamma, const T* beta) {
   using V = hn::Vec<D>;
   const V mean = hn::Set(d, m.mean);
   const V rstd = hn::Set(d, static_cast<T>(m.rstd));
   const V rest = hn::Set(d, static_cast<T>(m.rest * m.rstd));
-  ForRun(d, n, [&](Index i, auto lanes) LAMINA_NORM_INLINE {
+  ForRun<kStream>(d, n, [&](Index i, auto lanes) LAMINA_NORM_INLINE {
+    AskAhead<kStream>(x + ahead, n, 2, i);
     V v = hn::MulSub(hn::Sub(lanes.Load(d, x + i), mean), rstd, rest);
     if constexpr (kGamma && kBeta) {
       v = hn::MulAdd(v, lanes.Load(d, gamma + i), lanes.Load(d, beta + i));
@@ -223,9 +244,9 @@ HWY_INLINE void ApplyRun(D d, const Moments<T>& m, Index n, const T* x, T* y, co
 }
 
 /// Elements [begin, begin + n) of a run, to y.
-template <class D, class T>
-HWY_INLINE void ApplyPart(D d, const NormArgs<T>& a, const Moments<T>& m, Index run, const T* x,
-                          T* y, const T* gamma, const T* beta, Index begin, Index n) {
+template <bool kStream, class D, class T>
+HWY_INLINE void ApplyPart(D d, const NormArgs<T>& a, const Moments<T>& m, Index run, Index ahead,
+                          const T* x, T* y, const T* gamma, const T* beta, Index begin, Index n) {
   using V = hn::Vec<D>;
   if (a.steps.element == 0) {
     const double factor = gamma == nullptr ? 1 : static_cast<double>(gamma[run * a.steps.run]);
@@ -233,49 +254,57 @@ HWY_INLINE void ApplyPart(D d, const NormArgs<T>& a, const Moments<T>& m, Index 
     const V mean = hn::Set(d, m.mean);
     const V scale = hn::Set(d, static_cast<T>(m.rstd * factor));
     const V shift = hn::Set(d, static_cast<T>(offset_y - m.rest * m.rstd * factor));
-    ForRun(d, n, [&](Index i, auto lanes) LAMINA_NORM_INLINE {
+    ForRun<kStream>(d, n, [&](Index i, auto lanes) LAMINA_NORM_INLINE {
       lanes.Store(d, hn::MulAdd(hn::Sub(lanes.Load(d, x + i), mean), scale, shift), y + i);
     });
   } else if (gamma != nullptr && beta != nullptr) {
-    ApplyRun<true, true>(d, m, n, x, y, gamma + begin, beta + begin);
+    ApplyRun<kStream, true, true>(d, m, n, ahead, x, y, gamma + begin, beta + begin);
   } else if (gamma != nullptr) {
-    ApplyRun<true, false>(d, m, n, x, y, gamma + begin, beta);
+    ApplyRun<kStream, true, false>(d, m, n, ahead, x, y, gamma + begin, beta);
   } else if (beta != nullptr) {
-    ApplyRun<false, true>(d, m, n, x, y, gamma, beta + begin);
+    ApplyRun<kStream, false, true>(d, m, n, ahead, x, y, gamma, beta + begin);
   } else {
-    ApplyRun<false, false>(d, m, n, x, y, gamma, beta);
+    ApplyRun<kStream, false, false>(d, m, n, ahead, x, y, gamma, beta);
   }
 }
 
-template <class D, class T>
-HWY_INLINE void ApplyGroup(D d, const NormArgs<T>& a, const Moments<T>& m, Index group) {
+template <bool kStream, class D, class T>
+HWY_INLINE void ApplyGroup(D d, const NormArgs<T>& a, const Moments<T>& m, Index group,
+                           Index ahead) {
   const T* gamma = a.gamma == nullptr ? nullptr : a.gamma + group * a.steps.group;
   const T* beta = a.beta == nullptr ? nullptr : a.beta + group * a.steps.group;
-  // What is streamed waits in the L1 for a moment.
-  constexpr Index kBlock = 1024;
-  HWY_ALIGN T block[kBlock];
-  const Index most = a.stream ? kBlock : a.n;
+  constexpr Index kVector = static_cast<Index>(hn::MaxLanes(d));
   for (Index run = 0; run < a.runs; ++run) {
     const Index offset = group * a.group_stride + run * a.run_stride;
-    for (Index begin = 0; begin < a.n; begin += most) {
-      const Index n = std::min(most, a.n - begin);
-      T* const y = a.y + offset + begin;
-      ApplyPart(d, a, m, run, a.x + offset + begin, a.stream ? block : y, gamma, beta, begin, n);
-      if (a.stream) {
-        StreamRun(static_cast<const T*>(block), y, n);
+    const T* const x = a.x + offset;
+    T* const y = a.y + offset;
+    if constexpr (!kStream) {
+      ApplyPart<false>(d, a, m, run, ahead, x, y, gamma, beta, 0, a.n);
+    } else if (a.n % kVector == 0 &&
+               reinterpret_cast<std::uintptr_t>(y) % (kVector * sizeof(T)) == 0) {
+      ApplyPart<true>(d, a, m, run, ahead, x, y, gamma, beta, 0, a.n);
+    } else {
+      // What is not whole vectors waits in the L1 for a moment.
+      constexpr Index kBlock = 1024;
+      HWY_ALIGN T block[kBlock];
+      for (Index begin = 0; begin < a.n; begin += kBlock) {
+        const Index n = std::min(kBlock, a.n - begin);
+        ApplyPart<false>(d, a, m, run, ahead, x + begin, block, gamma, beta, begin, n);
+        StreamRun(static_cast<const T*>(block), y + begin, n);
       }
     }
   }
 }
 
-template <class T>
-void NormGroups(const NormArgs<T>& a) {
+template <bool kStream, class T>
+HWY_INLINE void NormGroupsTo(const NormArgs<T>& a) {
   const hn::ScalableTag<T> d;
   // Short groups take each step together: the end of a sum, down to one number, takes longer than
   // the processor looks ahead in a single group.
   constexpr Index kTogether = 4;
   constexpr Index kShort = 4096 / static_cast<Index>(sizeof(T));
   const Index together = a.runs * a.n <= kShort ? kTogether : 1;
+  const Index ahead = a.runs == 1 ? together * a.group_stride : 0;
   for (Index first = 0; first < a.groups; first += together) {
     const Index last = std::min(first + together, a.groups);
     Moments<T> moments[kTogether];
@@ -288,11 +317,12 @@ void NormGroups(const NormArgs<T>& a) {
     } else {
       if (a.center) {
         for (Index group = first; group < last; ++group) {
-          moments[group - first].mean = GroupMean(d, a, a.x + group * a.group_stride);
+          moments[group - first].mean =
+              GroupMean<kStream>(d, a, a.x + group * a.group_stride, ahead);
         }
       }
       for (Index group = first; group < last; ++group) {
-        GroupSquares(d, a, a.x + group * a.group_stride, moments[group - first]);
+        GroupSquares<kStream>(d, a, a.x + group * a.group_stride, ahead, moments[group - first]);
       }
       for (Index group = first; group < last; ++group) {
         const Moments<T>& m = moments[group - first];
@@ -309,12 +339,21 @@ void NormGroups(const NormArgs<T>& a) {
     }
     if (a.y != nullptr) {
       for (Index group = first; group < last; ++group) {
-        ApplyGroup(d, a, moments[group - first], group);
+        ApplyGroup<kStream>(d, a, moments[group - first], group, ahead);
       }
     }
   }
-  if (a.stream) {
+  if (kStream) {
     hwy::FlushStream();
+  }
+}
+
+template <class T>
+void NormGroups(const NormArgs<T>& a) {
+  if (a.stream) {
+    NormGroupsTo<true>(a);
+  } else {
+    NormGroupsTo<false>(a);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "kernels/norm.hpp"
@@ -167,18 +168,19 @@ TYPED_TEST(Streaming, LargeGradientsOfABatchAreThoseOfTheFormula) {
 
 TYPED_TEST(Streaming, NormalizedGroupsHaveTheSameBits) {
   using T = TypeParam;
-  const Array<T> x = numbers<T>({6, 2500}), gamma = numbers<T>({2500});
   for (const simd::Target target : simd::supported_targets()) {
     simd::force(target);
-    for (const Index element : {0, 1}) {
+    // Rows of whole vectors, and not: straight from the registers, and by way of the L1.
+    for (const auto& [width, element] : {std::pair{2500, 0}, {2500, 1}, {2560, 0}, {2560, 1}}) {
+      const Array<T> x = numbers<T>({6, width}), gamma = numbers<T>({width});
       Array<T> expected = Array<T>::zeros(x.shape()), y = Array<T>::zeros(x.shape());
       kernels::NormArgs<T> args;
       args.x = x.data();
       args.groups = 3;
-      args.group_stride = 5000;
+      args.group_stride = 2 * width;
       args.runs = 2;
-      args.run_stride = 2500;
-      args.n = 2500;
+      args.run_stride = width;
+      args.n = width;
       args.gamma = gamma.data();
       args.steps = {element == 1 ? 0 : 2, element == 1 ? 0 : 1, element};
       args.eps = 1e-5;
