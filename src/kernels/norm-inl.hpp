@@ -160,12 +160,12 @@ struct Moments {
   double rstd = 0;
 };
 
-/// Asks for a quarter of the next group, half of it while results are written. From one group to
-/// the next the memory would have nothing to do else.
+/// Asks for a quarter of the next group, `ahead` elements behind x, or half of it while results are
+/// written: from one group to the next the memory would have nothing to do else.
 template <bool kStream, class T>
-HWY_INLINE void AskAhead(const T* next, Index n, int quarter, Index i) {
-  if constexpr (kStream) {
-    hwy::Prefetch(next + quarter * (n >> 2) + (quarter == 2 ? i >> 1 : i >> 2));
+HWY_INLINE void AskAhead(const T* x, Index ahead, Index n, int quarter, Index i) {
+  if (kStream && ahead != 0) {
+    hwy::Prefetch(x + ahead + quarter * (n >> 2) + (quarter == 2 ? i >> 1 : i >> 2));
   }
 }
 
@@ -178,7 +178,7 @@ HWY_INLINE T GroupMean(D d, const NormArgs<T>& a, const T* x, Index ahead) {
   GroupSums<1>(
       d, a.runs, a.n,
       [&](Index run, Index i, auto lanes, V* out) LAMINA_NORM_INLINE {
-        AskAhead<kStream>(x + ahead, a.n, 0, i);
+        AskAhead<kStream>(x, ahead, a.n, 0, i);
         out[0] = lanes.Keep(d, hn::Sub(lanes.Load(d, x + run * a.run_stride + i), first));
       },
       &sum);
@@ -196,7 +196,7 @@ HWY_INLINE void GroupSquares(D d, const NormArgs<T>& a, const T* x, Index ahead,
     GroupSums<2>(
         d, a.runs, a.n,
         [&](Index run, Index i, auto lanes, V* out) LAMINA_NORM_INLINE {
-          AskAhead<kStream>(x + ahead, a.n, 1, i);
+          AskAhead<kStream>(x, ahead, a.n, 1, i);
           const V e = lanes.Keep(d, hn::Sub(lanes.Load(d, x + run * a.run_stride + i), mean));
           out[0] = e;
           out[1] = hn::Mul(e, e);
@@ -210,8 +210,8 @@ HWY_INLINE void GroupSquares(D d, const NormArgs<T>& a, const T* x, Index ahead,
     GroupSums<1>(
         d, a.runs, a.n,
         [&](Index run, Index i, auto lanes, V* out) LAMINA_NORM_INLINE {
-          AskAhead<kStream>(x + ahead, a.n, 0, i);
-          AskAhead<kStream>(x + ahead, a.n, 1, i);
+          AskAhead<kStream>(x, ahead, a.n, 0, i);
+          AskAhead<kStream>(x, ahead, a.n, 1, i);
           const V v = lanes.Load(d, x + run * a.run_stride + i);
           out[0] = hn::Mul(v, v);
         },
@@ -221,7 +221,7 @@ HWY_INLINE void GroupSquares(D d, const NormArgs<T>& a, const T* x, Index ahead,
   m.rstd = 1 / std::sqrt(m.var + a.eps);
 }
 
-/// One run with a factor for each element. The next group lies `ahead` elements behind.
+/// One run with a factor for each element.
 template <bool kStream, bool kGamma, bool kBeta, class D, class T>
 HWY_INLINE void ApplyRun(D d, const Moments<T>& m, Index n, Index ahead, const T* x, T* y,
                          const T* gamma, const T* beta) {
@@ -230,7 +230,7 @@ HWY_INLINE void ApplyRun(D d, const Moments<T>& m, Index n, Index ahead, const T
   const V rstd = hn::Set(d, static_cast<T>(m.rstd));
   const V rest = hn::Set(d, static_cast<T>(m.rest * m.rstd));
   ForRun<kStream>(d, n, [&](Index i, auto lanes) LAMINA_NORM_INLINE {
-    AskAhead<kStream>(x + ahead, n, 2, i);
+    AskAhead<kStream>(x, ahead, n, 2, i);
     V v = hn::MulSub(hn::Sub(lanes.Load(d, x + i), mean), rstd, rest);
     if constexpr (kGamma && kBeta) {
       v = hn::MulAdd(v, lanes.Load(d, gamma + i), lanes.Load(d, beta + i));
