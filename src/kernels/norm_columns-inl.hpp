@@ -151,14 +151,13 @@ void NormColumnBackwardSums(const NormColumnArgs<T>& a) {
   });
 }
 
-/// result(v, offset, lanes) for vector v of a tile, to y. Rows are taken a few at a time, so that
-/// the tiles of a row follow each other soon.
+/// result(parameters, v, offset, lanes) for vector v of a tile, to y. Several tiles take each row
+/// in turn, so that memory is written as it lies there.
 template <class D, class T, class Start, class F>
 HWY_INLINE void ColumnResults(D d, const NormColumnArgs<T>& a, Start start, const F& result) {
   const Index step = static_cast<Index>(hn::Lanes(d));
-  constexpr Index kRows = 16;
   // A single tile keeps its parameters for all rows.
-  const Index together = a.columns <= kNormTile * step ? a.rows : kRows;
+  const Index together = a.columns <= kNormTile * step ? a.rows : 1;
   for (Index begin = 0; begin < a.rows; begin += together) {
     const Index end = std::min(a.rows, begin + together);
     ForTiles(d, a.columns, [&](Index column, auto lanes, auto vectors) LAMINA_NORM_INLINE {

@@ -135,12 +135,12 @@ template <class T>
 ColumnMoments column_moments(const NormPlan& plan, const T* x) {
   constexpr Index kMostColumns = 512;
   constexpr Index kLeastRows = 64;
-  constexpr Index kMostParts = 128;
   const Index columns = plan.groups;
   const Index rows = plan.runs;
   const Index width = std::min(columns, kMostColumns);
   const Index tiles = ceil_div(columns, width);
-  const Index height = std::max({kLeastRows, kElementGrain / width, ceil_div(rows, kMostParts)});
+  // A part stays in the L2 until its last columns are done.
+  const Index height = std::max(kLeastRows, kElementGrain / width);
   const Index parts = ceil_div(rows, height);
   // For each part two numbers a column: the mean, the sum of squares.
   const Buffer<double> found(parts * 2 * columns);
