@@ -80,6 +80,7 @@ struct Tile {
   const T* row_bias;
   const T* column_bias;
   Index last_columns;  // columns in the last vector
+  Index count;         // small products: tiles of this height, one below the other
 };
 
 // How a tile reads B.
@@ -93,11 +94,11 @@ enum class BMode {
 
 // Writes a tile of sums to C, with all that is added to it.
 template <int kRows, int kVectors, class V, class T>
-HWY_INLINE void FinishTile(V (&acc)[kRows][kVectors], const Tile<T>& tile) {
+HWY_INLINE void FinishTile(V (&acc)[kRows][kVectors], const Tile<T>& tile, T* HWY_RESTRICT c,
+                           const T* HWY_RESTRICT row_bias) {
   const hn::ScalableTag<T> d;
   constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(hn::ScalableTag<T>()));
   const auto mask = hn::FirstN(d, static_cast<size_t>(tile.last_columns));
-  T* HWY_RESTRICT c = tile.c;
   const Index c_row_stride = tile.c_row_stride;
   if (tile.alpha != T(1)) {
     const V alpha = hn::Set(d, tile.alpha);
@@ -112,9 +113,9 @@ HWY_INLINE void FinishTile(V (&acc)[kRows][kVectors], const Tile<T>& tile) {
   const bool whole = !kMaskedMemory || tile.last_columns == kLanes;
   if (tile.beta != T(0)) {
     const V beta = hn::Set(d, tile.beta);
+    const T* row = c;
     HWY_UNROLL(16)
-    for (int r = 0; r < kRows; ++r) {
-      const T* row = c + r * c_row_stride;
+    for (int r = 0; r < kRows; ++r, row += c_row_stride) {
       HWY_UNROLL(4)
       for (int v = 0; v < kVectors; ++v) {
         const V old = v + 1 < kVectors || whole ? hn::LoadU(d, row + v * kLanes)
@@ -135,28 +136,28 @@ HWY_INLINE void FinishTile(V (&acc)[kRows][kVectors], const Tile<T>& tile) {
       }
     }
   }
-  if (tile.row_bias != nullptr) {
+  if (row_bias != nullptr) {
     HWY_UNROLL(16)
     for (int r = 0; r < kRows; ++r) {
-      const V bias = hn::Set(d, tile.row_bias[r]);
+      const V bias = hn::Set(d, row_bias[r]);
       HWY_UNROLL(4)
       for (int v = 0; v < kVectors; ++v) {
         acc[r][v] = hn::Add(acc[r][v], bias);
       }
     }
   }
+  T* row = c;
   if (whole) {
     HWY_UNROLL(16)
-    for (int r = 0; r < kRows; ++r) {
+    for (int r = 0; r < kRows; ++r, row += c_row_stride) {
       HWY_UNROLL(4)
       for (int v = 0; v < kVectors; ++v) {
-        hn::StoreU(acc[r][v], d, c + r * c_row_stride + v * kLanes);
+        hn::StoreU(acc[r][v], d, row + v * kLanes);
       }
     }
   } else {
     HWY_UNROLL(16)
-    for (int r = 0; r < kRows; ++r) {
-      T* row = c + r * c_row_stride;
+    for (int r = 0; r < kRows; ++r, row += c_row_stride) {
       HWY_UNROLL(4)
       for (int v = 0; v + 1 < kVectors; ++v) {
         hn::StoreU(acc[r][v], d, row + v * kLanes);
@@ -268,7 +269,7 @@ void MicroKernel(const Tile<T>& tile) {
     } while (--stretch > 0);
   }
 
-  FinishTile<kRows, kVectors>(acc, tile);
+  FinishTile<kRows, kVectors>(acc, tile, tile.c, tile.row_bias);
 }
 
 template <class T>

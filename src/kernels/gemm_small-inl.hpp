@@ -24,54 +24,66 @@ namespace hn = hwy::HWY_NAMESPACE;
 // With so few rows a tile is four vectors wide, as two give too few chains of FMAs.
 inline constexpr int kFlatRows = kTileRows > 8 ? 6 : 2;
 
-// A tile without prefetches: they cost load slots, of which narrow tiles need all.
+// Most rows of a tile that is one vector wide.
+inline constexpr int kThinRows = kTileRows > 8 ? 24 : kTileRows;
+
+// Tiles one below the other, without prefetches: they cost load slots, of which narrow tiles need
+// all. What lies between two tiles is not hidden behind FMAs, so one call does as many as it can.
 template <int kRows, int kVectors, class T>
 void SmallKernel(const Tile<T>& tile) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
   constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(hn::ScalableTag<T>()));
   const auto mask = hn::FirstN(d, static_cast<size_t>(tile.last_columns));
-  V acc[kRows][kVectors];
-  HWY_UNROLL(16)
-  for (int r = 0; r < kRows; ++r) {
-    HWY_UNROLL(4)
-    for (int v = 0; v < kVectors; ++v) {
-      acc[r][v] = hn::Zero(d);
-    }
-  }
-  const T* HWY_RESTRICT b = tile.b;
   const Index b_row_stride = tile.b_row_stride;
   const Index a_row_stride = tile.a_row_stride;
   const Index a_col_stride = tile.a_col_stride;
-  // Three rows share a pointer, so that the addresses of 14 rows fit the integer registers.
-  constexpr int kGroups = (kRows + 2) / 3;
-  const T* HWY_RESTRICT rows[kGroups];
-  HWY_UNROLL(16)
-  for (int g = 0; g < kGroups; ++g) {
-    rows[g] = tile.a + 3 * g * a_row_stride;
-  }
-  for (Index k = tile.k; k > 0; --k) {
-    V bv[kVectors];
-    HWY_UNROLL(4)
-    for (int v = 0; v < kVectors; ++v) {
-      bv[v] = kMaskedMemory && v + 1 == kVectors ? hn::MaskedLoad(mask, d, b + v * kLanes)
-                                                 : hn::LoadU(d, b + v * kLanes);
-    }
-    HWY_UNROLL(16)
+  const T* a = tile.a;
+  T* c = tile.c;
+  const T* row_bias = tile.row_bias;
+  for (Index left = tile.count; left > 0; --left) {
+    V acc[kRows][kVectors];
+    HWY_UNROLL(24)
     for (int r = 0; r < kRows; ++r) {
-      const V av = hn::Set(d, rows[r / 3][(r % 3) * a_row_stride]);
       HWY_UNROLL(4)
       for (int v = 0; v < kVectors; ++v) {
-        acc[r][v] = hn::MulAdd(av, bv[v], acc[r][v]);
+        acc[r][v] = hn::Zero(d);
       }
     }
-    HWY_UNROLL(16)
+    const T* HWY_RESTRICT b = tile.b;
+    // Three rows share a pointer, so that the addresses of all rows fit the integer registers.
+    constexpr int kGroups = (kRows + 2) / 3;
+    const T* HWY_RESTRICT rows[kGroups];
+    HWY_UNROLL(8)
     for (int g = 0; g < kGroups; ++g) {
-      rows[g] += a_col_stride;
+      rows[g] = a + 3 * g * a_row_stride;
     }
-    b += b_row_stride;
+    for (Index k = tile.k; k > 0; --k) {
+      V bv[kVectors];
+      HWY_UNROLL(4)
+      for (int v = 0; v < kVectors; ++v) {
+        bv[v] = kMaskedMemory && v + 1 == kVectors ? hn::MaskedLoad(mask, d, b + v * kLanes)
+                                                   : hn::LoadU(d, b + v * kLanes);
+      }
+      HWY_UNROLL(24)
+      for (int r = 0; r < kRows; ++r) {
+        const V av = hn::Set(d, rows[r / 3][(r % 3) * a_row_stride]);
+        HWY_UNROLL(4)
+        for (int v = 0; v < kVectors; ++v) {
+          acc[r][v] = hn::MulAdd(av, bv[v], acc[r][v]);
+        }
+      }
+      HWY_UNROLL(8)
+      for (int g = 0; g < kGroups; ++g) {
+        rows[g] += a_col_stride;
+      }
+      b += b_row_stride;
+    }
+    FinishTile<kRows, kVectors>(acc, tile, c, row_bias);
+    a += kRows * a_row_stride;
+    c += kRows * tile.c_row_stride;
+    row_bias += row_bias == nullptr ? 0 : kRows;
   }
-  FinishTile<kRows, kVectors>(acc, tile);
 }
 
 // Columns of which a vector takes as many steps of k as a block of 128 bits has lanes.
@@ -125,91 +137,103 @@ HWY_INLINE V SumsInBlocks(D d, const V* v, double* /*type*/) {
   return hn::Add(hn::InterleaveLower(d, v[0], v[1]), hn::InterleaveUpper(d, v[0], v[1]));
 }
 
-// A tile of the last few columns, one block of 128 bits each: full vectors where the columns alone
+// Tiles of the last few columns, one block of 128 bits each: full vectors where the columns alone
 // would fill a quarter. A is contiguous along k.
 template <int kRows, class T>
 void NarrowKernel(const Tile<T>& tile) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
+  using Place = hwy::MakeSigned<T>;
   constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(hn::ScalableTag<T>()));
   constexpr int kSteps = static_cast<int>(kNarrowSteps<T>);
   constexpr int kPadded = (kRows + kSteps - 1) / kSteps * kSteps;
-  V acc[kPadded];
-  HWY_UNROLL(16)
-  for (int r = 0; r < kPadded; ++r) {
-    acc[r] = hn::Zero(d);
-  }
-  const T* HWY_RESTRICT b = tile.b;
-  const Index a_row_stride = tile.a_row_stride;
   constexpr int kGroups = (kRows + 2) / 3;
-  const T* HWY_RESTRICT rows[kGroups];
-  HWY_UNROLL(16)
-  for (int g = 0; g < kGroups; ++g) {
-    rows[g] = tile.a + 3 * g * a_row_stride;
+  const hn::RebindToSigned<decltype(d)> di;
+  HWY_ALIGN Place blocks[kLanes];
+  for (Index i = 0; i < kLanes; ++i) {
+    blocks[i] = static_cast<Place>(i % kNarrowColumns<T> * kSteps);
   }
-  Index k = tile.k;
-  for (; k >= kSteps; k -= kSteps) {
-    const V bv = hn::LoadU(d, b);
+  const Index a_row_stride = tile.a_row_stride;
+  const T* a = tile.a;
+  T* c = tile.c;
+  const T* row_bias = tile.row_bias;
+  for (Index left = tile.count; left > 0; --left) {
+    V acc[kPadded];
     HWY_UNROLL(16)
-    for (int r = 0; r < kRows; ++r) {
-      acc[r] = hn::MulAdd(hn::LoadDup128(d, rows[r / 3] + (r % 3) * a_row_stride), bv, acc[r]);
+    for (int r = 0; r < kPadded; ++r) {
+      acc[r] = hn::Zero(d);
     }
+    const T* HWY_RESTRICT b = tile.b;
+    const T* HWY_RESTRICT rows[kGroups];
     HWY_UNROLL(16)
     for (int g = 0; g < kGroups; ++g) {
-      rows[g] += kSteps;
+      rows[g] = a + 3 * g * a_row_stride;
     }
-    b += kLanes;
-  }
-  if (k > 0) {
-    const V bv = hn::LoadU(d, b);
-    HWY_UNROLL(16)
-    for (int r = 0; r < kRows; ++r) {
-      HWY_ALIGN T last[kSteps] = {};
-      for (Index i = 0; i < k; ++i) {
-        last[i] = rows[r / 3][(r % 3) * a_row_stride + i];
+    Index k = tile.k;
+    for (; k >= kSteps; k -= kSteps) {
+      const V bv = hn::LoadU(d, b);
+      HWY_UNROLL(16)
+      for (int r = 0; r < kRows; ++r) {
+        acc[r] = hn::MulAdd(hn::LoadDup128(d, rows[r / 3] + (r % 3) * a_row_stride), bv, acc[r]);
       }
-      acc[r] = hn::MulAdd(hn::LoadDup128(d, last), bv, acc[r]);
-    }
-  }
-  // Row r of kSteps rows: lane r of each block.
-  V result[kRows][1];
-  HWY_UNROLL(8)
-  for (int first = 0; first < kRows; first += kSteps) {
-    HWY_ALIGN T sums[kLanes];
-    hn::Store(SumsInBlocks(d, acc + first, static_cast<T*>(nullptr)), d, sums);
-    HWY_UNROLL(4)
-    for (int r = first; r < HWY_MIN(first + kSteps, kRows); ++r) {
-      HWY_ALIGN T row[kLanes] = {};
-      for (Index c = 0; c < kNarrowColumns<T>; ++c) {
-        row[c] = sums[c * kSteps + r - first];
+      HWY_UNROLL(16)
+      for (int g = 0; g < kGroups; ++g) {
+        rows[g] += kSteps;
       }
-      result[r][0] = hn::Load(d, row);
+      b += kLanes;
     }
+    if (k > 0) {
+      const V bv = hn::LoadU(d, b);
+      HWY_UNROLL(16)
+      for (int r = 0; r < kRows; ++r) {
+        HWY_ALIGN T last[kSteps] = {};
+        for (Index i = 0; i < k; ++i) {
+          last[i] = rows[r / 3][(r % 3) * a_row_stride + i];
+        }
+        acc[r] = hn::MulAdd(hn::LoadDup128(d, last), bv, acc[r]);
+      }
+    }
+    // Lane r of each block of the sums belongs to row r of kSteps rows.
+    V result[kRows][1];
+    HWY_UNROLL(8)
+    for (int first = 0; first < kRows; first += kSteps) {
+      const V sums = SumsInBlocks(d, acc + first, static_cast<T*>(nullptr));
+      HWY_UNROLL(4)
+      for (int r = first; r < HWY_MIN(first + kSteps, kRows); ++r) {
+        const auto lanes =
+            hn::Add(hn::Load(di, blocks), hn::Set(di, static_cast<Place>(r - first)));
+        result[r][0] = hn::TableLookupLanes(sums, hn::IndicesFromVec(d, lanes));
+      }
+    }
+    FinishTile<kRows, 1>(result, tile, c, row_bias);
+    a += kRows * a_row_stride;
+    c += kRows * tile.c_row_stride;
+    row_bias += row_bias == nullptr ? 0 : kRows;
   }
-  FinishTile<kRows, 1>(result, tile);
 }
 
-template <class T, size_t... kRow>
-constexpr MicroKernelRow<T> NarrowKernels(std::index_sequence<kRow...>) {
-  return {&NarrowKernel<static_cast<int>(kRow) + 1, T>...};
-}
+template <class T>
+using SmallKernelRow = std::array<MicroKernelFn<T>, static_cast<size_t>(kThinRows)>;
 
 // The kernels for 1, 2 ... rows; none has more than `kMost`.
 template <int kVectors, int kMost, class T, size_t... kRow>
-constexpr MicroKernelRow<T> SmallKernels(std::index_sequence<kRow...>) {
+constexpr SmallKernelRow<T> SmallKernels(std::index_sequence<kRow...>) {
   return {&SmallKernel<HWY_MIN(static_cast<int>(kRow) + 1, kMost), kVectors, T>...};
+}
+template <class T, size_t... kRow>
+constexpr SmallKernelRow<T> NarrowKernels(std::index_sequence<kRow...>) {
+  return {&NarrowKernel<HWY_MIN(static_cast<int>(kRow) + 1, kTileRows), T>...};
 }
 
 template <class T>
 void Small(const SmallProduct<T>& product) {
-  constexpr auto kRows = std::make_index_sequence<kTileRows>();
-  static constexpr std::array<MicroKernelRow<T>, 4> kKernels = {
-      SmallKernels<1, kTileRows, T>(kRows), SmallKernels<2, kTileRows, T>(kRows),
+  constexpr auto kRows = std::make_index_sequence<static_cast<size_t>(kThinRows)>();
+  static constexpr std::array<SmallKernelRow<T>, 4> kKernels = {
+      SmallKernels<1, kThinRows, T>(kRows), SmallKernels<2, kTileRows, T>(kRows),
       SmallKernels<4, kFlatRows, T>(kRows), NarrowKernels<T>(kRows)};
   constexpr size_t kNarrow = 3;
   constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(hn::ScalableTag<T>()));
   constexpr Index kWidth = kTileVectors * kLanes;
-  const Index tiles = (product.m + kTileRows - 1) / kTileRows;
   const bool packed = product.b_panel_stride > 0;
   const bool adjacent = product.b_col_stride == 1;
   const bool flat = adjacent && !packed && product.m <= kFlatRows && product.c_col_stride == 1;
@@ -237,6 +261,7 @@ void Small(const SmallProduct<T>& product) {
     tile.column_bias = product.column_bias == nullptr ? nullptr : product.column_bias + j;
     const bool whole = kMaskedMemory || tile.last_columns == kLanes;
     const bool buffered = product.c_col_stride != 1 || !whole;
+    const bool turned = buffered && product.c_row_stride == 1;
     tile.b = product.b +
              (packed ? j / kWidth * product.b_panel_stride + j % kWidth : j * product.b_col_stride);
     tile.b_row_stride = packed ? kWidth : product.b_row_stride;
@@ -258,23 +283,35 @@ void Small(const SmallProduct<T>& product) {
       tile.b = product.panel;
       tile.b_row_stride = kWidth;
     }
-    Index row = 0;
-    for (Index t = 0; t < tiles; ++t) {
-      const Index end = t + 1 == tiles ? product.m : gemm_tile_begin(product.m, tiles, t + 1);
-      const Index rows = end - row;
+    // Tiles of nearly equal height, the higher ones first.
+    const Index tiles = kind == 0 && !buffered ? (product.m + kThinRows - 1) / kThinRows
+                                               : (product.m + kTileRows - 1) / kTileRows;
+    const Index height = tiles == 1 ? product.m : product.m / tiles;
+    const Index higher = product.m - height * tiles;
+    tile.a = product.a;
+    tile.row_bias = product.row_bias;
+    tile.c = product.c + j * product.c_col_stride;
+    const auto run = [&](Index rows, Index count) {
       const MicroKernelFn<T> kernel = kKernels[kind][static_cast<size_t>(rows - 1)];
-      tile.a = product.a + row * product.a_row_stride;
-      tile.row_bias = product.row_bias == nullptr ? nullptr : product.row_bias + row;
-      tile.c = product.c + row * product.c_row_stride + j * product.c_col_stride;
-      if (!buffered) {
-        kernel(tile);
-      } else if (product.c_row_stride == 1) {
-        TurnedTile(kernel, tile, rows, columns, product.c_col_stride);
-      } else {
-        BufferedTile(kernel, tile, rows, columns, product.c_col_stride);
+      tile.count = buffered ? 1 : count;
+      for (Index i = 0; i < count; i += tile.count) {
+        if (turned) {
+          TurnedTile(kernel, tile, rows, columns, product.c_col_stride);
+        } else if (buffered) {
+          BufferedTile(kernel, tile, rows, columns, product.c_col_stride);
+        } else {
+          kernel(tile);
+        }
+        const Index done = tile.count * rows;
+        tile.a += done * product.a_row_stride;
+        tile.c += done * product.c_row_stride;
+        tile.row_bias += product.row_bias == nullptr ? 0 : done;
       }
-      row = end;
+    };
+    if (higher > 0) {
+      run(height + 1, higher);
     }
+    run(height, tiles - higher);
     j += columns;
   }
 }

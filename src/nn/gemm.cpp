@@ -133,10 +133,10 @@ void gemm(const GemmOperand<T>& a, const GemmOperand<T>& b, T* c, Index c_row_st
                    (n * k > kSkinnyWork || (b.packed == nullptr && b.matrix.col_stride != 1));
   if (!few && strided && is_small<T>(m, n, k, c_row_stride)) {
     if (turns<T>(a.matrix, b.matrix)) {
-      multiply_small<T>(b.matrix.transposed(), a.matrix.transposed(),
+      multiply_small<T>(b.matrix.transposed(), a.matrix.transposed(), nullptr,
                         {c, c_col_stride, c_row_stride}, turned(options));
     } else {
-      multiply_small<T>(a.matrix, b.matrix, out, options);
+      multiply_small<T>(a.matrix, b.matrix, nullptr, out, options);
     }
     return;
   }
@@ -145,7 +145,7 @@ void gemm(const GemmOperand<T>& a, const GemmOperand<T>& b, T* c, Index c_row_st
   check_layout(b, GemmSide::B, tiling.nr);
   if (!few && a.matrix.data != nullptr && b.packed != nullptr &&
       is_small<T>(m, n, k, c_row_stride)) {
-    multiply_small<T>(a.matrix, b, out, options);
+    multiply_small<T>(a.matrix, b.matrix, b.packed, out, options);
     return;
   }
   if (few && m <= tiling.mr) {
@@ -160,7 +160,22 @@ void gemm(const GemmOperand<T>& a, const GemmOperand<T>& b, T* c, Index c_row_st
   }
 }
 
+template <class T>
+void gemm(const MatrixRef<T>& a, const MatrixRef<T>& b, T* c, Index c_row_stride,
+          Index c_col_stride, const GemmOptions<T>& options) {
+  // What the other one would find out as well.
+  if (a.rows > 0 && (b.cols > kMostTallColumns || (a.rows < kTallRows && b.cols > 1)) &&
+      b.col_stride == 1 && c_col_stride == 1 && is_small<T>(a.rows, b.cols, a.cols, c_row_stride) &&
+      (a.rows > kSkinnyRows || b.cols * a.cols <= kSkinnyWork)) {
+    multiply_small<T>(a, b, nullptr, {c, c_row_stride, 1}, options);
+  } else {
+    gemm<T>(GemmOperand<T>(a), GemmOperand<T>(b), c, c_row_stride, c_col_stride, options);
+  }
+}
+
 #define LAMINA_INSTANTIATE(T)                                                           \
+  template void gemm<T>(const MatrixRef<T>&, const MatrixRef<T>&, T*, Index, Index,     \
+                        const GemmOptions<T>&);                                         \
   template void gemm<T>(const GemmOperand<T>&, const GemmOperand<T>&, T*, Index, Index, \
                         const GemmOptions<T>&);
 LAMINA_INSTANTIATE(float)

@@ -115,6 +115,11 @@ template <class T>
 void gemm(const GemmOperand<T>& a, const GemmOperand<T>& b, T* c, Index c_row_stride,
           Index c_col_stride, const GemmOptions<T>& options = {});
 
+/// The same for two matrices, with less to do before a small product.
+template <class T>
+void gemm(const MatrixRef<T>& a, const MatrixRef<T>& b, T* c, Index c_row_stride,
+          Index c_col_stride, const GemmOptions<T>& options = {});
+
 /// Many products: one for each index below `extents`. A stride of 0 shares a factor; where C has
 /// stride 0 along an axis, the products along it are summed, in order.
 struct GemmBatch {

@@ -65,11 +65,11 @@ void pack_panel(const T* source, Index width, Index width_stride, Index depth, I
 template <class T>
 void copy_rows(const MatrixRef<T>& a, Index k, Index depth, T* out, Index stride);
 
-// A product whose factors stay in the L2, in tiles without a plan. B is a matrix, or packed in one
-// block of K.
+// A product whose factors stay in the L2, in tiles without a plan. B is a matrix, or, where
+// `packed` is given, that one, of one block of K.
 template <class T>
-void multiply_small(const MatrixRef<T>& a, const GemmOperand<T>& b, const Output<T>& out,
-                    const GemmOptions<T>& options);
+void multiply_small(const MatrixRef<T>& a, const MatrixRef<T>& b, const PackedMatrix<T>* packed,
+                    const Output<T>& out, const GemmOptions<T>& options);
 
 // Any product, in tiles.
 template <class T>

@@ -9,8 +9,9 @@ namespace {
 constexpr Index kCutWork = Index{1} << 18;
 constexpr Index kPartWork = Index{1} << 17;
 constexpr Index kMostParts = 16;
-// Rows that a part has at least where rows are cut.
-constexpr Index kPartRows = 16;
+// Rows that a part has at least where rows are cut: two tiles. The fewer the parts the better on
+// one thread; an even number suits two.
+constexpr Index kPartRows = 24;
 
 // A block of C.
 struct Block {
@@ -18,10 +19,9 @@ struct Block {
 };
 
 template <class T>
-void multiply_part(const MatrixRef<T>& a, const GemmOperand<T>& factor, const Output<T>& out,
-                   const GemmOptions<T>& options, const Block& part, T* panel) {
-  const MatrixRef<T>& b = factor.matrix;
-  const PackedMatrix<T>* const packed = factor.packed;
+void multiply_part(const MatrixRef<T>& a, const MatrixRef<T>& b, const PackedMatrix<T>* packed,
+                   const Output<T>& out, const GemmOptions<T>& options, const Block& part,
+                   T* panel) {
   const bool columns = options.bias_axis == BiasAxis::Column;
   const T* const bias = options.bias;
   const kernels::SmallProduct<T> product = {
@@ -53,27 +53,23 @@ void multiply_part(const MatrixRef<T>& a, const GemmOperand<T>& factor, const Ou
 }  // namespace
 
 template <class T>
-void multiply_small(const MatrixRef<T>& a, const GemmOperand<T>& b, const Output<T>& out,
-                    const GemmOptions<T>& options) {
+void multiply_small(const MatrixRef<T>& a, const MatrixRef<T>& b, const PackedMatrix<T>* packed,
+                    const Output<T>& out, const GemmOptions<T>& options) {
   const Index m = a.rows;
-  const Index n = b.matrix.cols;
+  const Index n = b.cols;
   const Index work = m * n * a.cols;
   // A panel has two vectors of at most 64 bytes.
   const Index panel_size = 128 / static_cast<Index>(sizeof(T)) * a.cols;
-  Index parts = 1;
-  Index lines = m;
-  Index width = 1;
-  const bool by_rows = (b.packed != nullptr || b.matrix.col_stride == 1) && m >= 2 * kPartRows;
-  if (work >= kCutWork) {
-    width = by_rows ? 1 : kernels::gemm_tiling<T>().nr;
-    lines = by_rows ? m : ceil_div(n, width);
-    parts = std::min({kMostParts, work / kPartWork, by_rows ? m / kPartRows : lines});
-  }
-  if (parts == 1) {
+  if (work < kCutWork) {
     Scratch<T> panel;
-    multiply_part<T>(a, b, out, options, {0, m, 0, n}, panel.reserve(panel_size));
+    multiply_part<T>(a, b, packed, out, options, {0, m, 0, n}, panel.reserve(panel_size));
     return;
   }
+  const bool by_rows = (packed != nullptr || b.col_stride == 1) && m >= 2 * kPartRows;
+  const Index width = by_rows ? 1 : kernels::gemm_tiling<T>().nr;
+  const Index lines = by_rows ? m : ceil_div(n, width);
+  Index parts = std::min({kMostParts, work / kPartWork, by_rows ? m / kPartRows : lines});
+  parts -= parts > 2 && parts % 2 == 1 ? 1 : 0;
   parallel_for(parts, 1, [&](Index begin, Index end) {
     Scratch<T> panel;
     for (Index i = begin; i < end; ++i) {
@@ -81,13 +77,14 @@ void multiply_small(const MatrixRef<T>& a, const GemmOperand<T>& b, const Output
       const Index first = part.begin * width;
       const Index count = std::min(part.end * width, by_rows ? m : n) - first;
       const Block block = by_rows ? Block{first, count, 0, n} : Block{0, m, first, count};
-      multiply_part<T>(a, b, out, options, block, panel.reserve(panel_size));
+      multiply_part<T>(a, b, packed, out, options, block, panel.reserve(panel_size));
     }
   });
 }
 
-#define LAMINA_INSTANTIATE(T)                                                                   \
-  template void multiply_small<T>(const MatrixRef<T>&, const GemmOperand<T>&, const Output<T>&, \
+#define LAMINA_INSTANTIATE(T)                                               \
+  template void multiply_small<T>(const MatrixRef<T>&, const MatrixRef<T>&, \
+                                  const PackedMatrix<T>*, const Output<T>&, \
                                   const GemmOptions<T>&);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)

@@ -10,13 +10,15 @@ namespace lamina::nn {
 
 namespace {
 
-using detail::as_matrix;
+using detail::as_factor_and_product;
 using detail::check_apart;
 using detail::check_out;
 using detail::check_rank;
 using detail::GemmBatch;
 using detail::GemmOptions;
 using detail::MatrixRef;
+using detail::MemorySpan;
+using detail::span_of;
 using detail::with_features;
 
 // An array as a stack of matrices: the last two axes, and those before them.
@@ -85,30 +87,20 @@ Stack<T> transposed(Stack<T> stack) {
 // out = a b with all leading axes of a and out taken together: the common case, at little cost.
 // False, and nothing is done, where it is not that simple or not valid.
 template <class T>
-bool multiply_matrices(const View<T>& a, const View<T>& b, const MatrixRef<T>& b_matrix,
-                       const MutView<T>& out, const GemmOptions<T>& options) {
-  MatrixRef<T> a_matrix;
-  MatrixRef<T> out_matrix;
-  if (!a.defined() || !out.defined() || a.rank() != out.rank() || !as_matrix(a, a_matrix) ||
-      !as_matrix<T>(out, out_matrix) || a_matrix.cols != b_matrix.rows ||
-      out_matrix.cols != b_matrix.cols) {
+bool multiply_matrices(const View<T>& a, const MatrixRef<T>& b, const MutView<T>& out,
+                       const GemmOptions<T>& options) {
+  MatrixRef<T> factor;
+  MatrixRef<T> product;
+  if (!as_factor_and_product<T>(a, out, b.rows, b.cols, factor, product)) {
     return false;
   }
-  // An out whose elements share memory: the way around it says what is wrong.
-  if ((out_matrix.rows > 1 && out_matrix.row_stride == 0) ||
-      (out_matrix.cols > 1 && out_matrix.col_stride == 0)) {
+  const MemorySpan span = span_of(product);
+  if (!span.apart(span_of(factor)) || !span.apart(span_of(b)) ||
+      (options.bias != nullptr &&
+       !span.apart(span_of(MatrixRef<T>{options.bias, 1, b.cols, 0, 1})))) {
     return false;
   }
-  for (int axis = 0; axis + 1 < a.rank(); ++axis) {
-    if (a.shape()[axis] != out.shape()[axis]) {
-      return false;
-    }
-  }
-  if (overlap<T>(out, a) != Overlap::None || overlap<T>(out, b) != Overlap::None) {
-    return false;
-  }
-  detail::gemm<T>(a_matrix, b_matrix, out.data(), out_matrix.row_stride, out_matrix.col_stride,
-                  options);
+  detail::gemm<T>(factor, b, out.data(), product.row_stride, product.col_stride, options);
   return true;
 }
 
@@ -201,7 +193,7 @@ template <class T>
 void matmul_into(const View<T>& a, ViewArg<T> b, MutArg<T> out) {
   if (b.defined() && b.rank() == 2 &&
       multiply_matrices<T>(
-          a, b, {b.data(), b.shape()[0], b.shape()[1], b.strides()[0], b.strides()[1]}, out, {})) {
+          a, {b.data(), b.shape()[0], b.shape()[1], b.strides()[0], b.strides()[1]}, out, {})) {
     return;
   }
   check_out<T>(out, matmul_shape<T>(a, b, "matmul"), "matmul", "out");
@@ -252,15 +244,16 @@ Array<T> matmul_backward_b(const View<T>& dy, ViewArg<T> a, const Shape& b_shape
 
 template <class T>
 void linear_into(const View<T>& x, ViewArg<T> weight, ViewArg<T> bias, MutArg<T> out) {
-  if (weight.defined() && weight.rank() == 2 &&
-      (!bias.defined() || (bias.rank() == 1 && bias.shape()[0] == weight.shape()[0] &&
-                           bias.is_contiguous() && overlap<T>(out, bias) == Overlap::None))) {
+  const auto fits = [&] {
+    return bias.rank() == 1 && bias.shape()[0] == weight.shape()[0] &&
+           (bias.strides()[0] == 1 || bias.shape()[0] == 1);
+  };
+  if (weight.defined() && weight.rank() == 2 && (!bias.defined() || fits())) {
     GemmOptions<T> options;
     options.bias = bias.data();
-    if (multiply_matrices<T>(x, weight,
-                             {weight.data(), weight.shape()[1], weight.shape()[0],
-                              weight.strides()[1], weight.strides()[0]},
-                             out, options)) {
+    const MatrixRef<T> factor{weight.data(), weight.shape()[1], weight.shape()[0],
+                              weight.strides()[1], weight.strides()[0]};
+    if (multiply_matrices<T>(x, factor, out, options)) {
       return;
     }
   }

@@ -2,6 +2,8 @@
 
 // Checks of the arguments of matrix products, and how arrays are taken as matrices.
 
+#include <algorithm>
+#include <cstdint>
 #include <string_view>
 
 #include "lamina/core/array.hpp"
@@ -61,6 +63,51 @@ bool as_matrix(const View<T>& x, MatrixRef<T>& matrix) {
     matrix.rows *= extent;
   }
   return true;
+}
+
+/// The first and the last element of the memory that a matrix spans.
+struct MemorySpan {
+  std::uintptr_t first, last;
+
+  /// Nothing in common.
+  [[nodiscard]] bool apart(const MemorySpan& other) const {
+    return last < other.first || other.last < first;
+  }
+};
+
+/// Of a matrix without elements, one that is apart from all.
+template <class T>
+[[nodiscard]] inline MemorySpan span_of(const MatrixRef<T>& x) {
+  if (x.rows == 0 || x.cols == 0) {
+    return {1, 0};
+  }
+  const Index down = (x.rows - 1) * x.row_stride;
+  const Index along = (x.cols - 1) * x.col_stride;
+  const auto address = [&](Index offset) {
+    return reinterpret_cast<std::uintptr_t>(x.data + offset);
+  };
+  return {address(std::min<Index>(down, 0) + std::min<Index>(along, 0)),
+          address(std::max<Index>(down, 0) + std::max<Index>(along, 0))};
+}
+
+/// x and out as matrices with the same rows, where their shapes are those of a product with a
+/// (depth, columns) factor: the usual case, at little cost. Otherwise false; the way around says
+/// what is wrong.
+template <class T>
+inline bool as_factor_and_product(const View<T>& x, const View<T>& out, Index depth, Index columns,
+                                  MatrixRef<T>& factor, MatrixRef<T>& product) {
+  if (!x.defined() || !out.defined() || x.rank() != out.rank() || !as_matrix(x, factor) ||
+      !as_matrix(out, product) || factor.cols != depth || product.cols != columns) {
+    return false;
+  }
+  for (int axis = 0; axis + 1 < x.rank(); ++axis) {
+    if (x.shape()[axis] != out.shape()[axis]) {
+      return false;
+    }
+  }
+  // The elements of out must not share memory.
+  return (product.rows <= 1 || product.row_stride != 0) &&
+         (product.cols <= 1 || product.col_stride != 0);
 }
 
 }  // namespace lamina::nn::detail

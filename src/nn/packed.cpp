@@ -39,6 +39,35 @@ void check_factors(const View<T>& x, const PackedWeight<T>& weight, std::string_
         x_name, " ", x.shape());
 }
 
+// out = x weight, where the arguments are right and all leading axes can be walked with one stride.
+template <class T>
+bool multiply_matrices(const View<T>& x, const PackedWeight<T>& weight, const View<T>& bias,
+                       const MutView<T>& out) {
+  MatrixRef<T> factor;
+  MatrixRef<T> product;
+  const Index features = weight.out_features();
+  if (!weight.defined() || weight.target() != simd::active_target() ||
+      !detail::as_factor_and_product<T>(x, out, weight.in_features(), features, factor, product)) {
+    return false;
+  }
+  const detail::MemorySpan span = detail::span_of(product);
+  if (!span.apart(detail::span_of(factor))) {
+    return false;
+  }
+  GemmOptions<T> options;
+  if (bias.defined()) {
+    options.bias = bias.data();
+    if (bias.rank() != 1 || bias.shape()[0] != features ||
+        (bias.strides()[0] != 1 && features != 1) ||
+        !span.apart(detail::span_of(MatrixRef<T>{options.bias, 1, features, 0, 1}))) {
+      return false;
+    }
+  }
+  detail::gemm<T>(factor, *weight.get(), out.data(), product.row_stride, product.col_stride,
+                  options);
+  return true;
+}
+
 // Leading axes that cannot be walked with one stride are taken one index after the other.
 template <class T>
 void multiply(const View<T>& x, const detail::PackedMatrix<T>& weight, const MutView<T>& out,
@@ -77,6 +106,9 @@ PackedWeight<T> pack_matrix(const View<T>& b) {
 
 template <class T>
 void matmul_into(const View<T>& a, const PackedWeight<std::type_identity_t<T>>& b, MutArg<T> out) {
+  if (multiply_matrices<T>(a, b, {}, out)) {
+    return;
+  }
   check_factors<T>(a, b, "matmul", "a", "b");
   detail::check_out<T>(out, detail::with_features(a.shape(), b.out_features()), "matmul", "out");
   detail::check_apart<T>(out, a, "matmul", "out", "a");
@@ -94,6 +126,9 @@ Array<T> matmul(const View<T>& a, const PackedWeight<std::type_identity_t<T>>& b
 template <class T>
 void linear_into(const View<T>& x, const PackedWeight<std::type_identity_t<T>>& weight,
                  ViewArg<T> bias, MutArg<T> out) {
+  if (multiply_matrices<T>(x, weight, bias, out)) {
+    return;
+  }
   check_factors<T>(x, weight, "linear", "x", "weight");
   const Index features = weight.out_features();
   check(!bias.defined() || bias.shape() == Shape{features}, ErrorKind::DimensionMismatch, "linear",

@@ -11,7 +11,7 @@ TYPED_TEST_SUITE(Gemm, Types);
 
 TYPED_TEST(Gemm, SizesAroundEveryTileEdge) {
   on_every_target([] {
-    for (const Index m : {1, 2, 3, 5, 6, 7, 13, 14, 15, 29}) {
+    for (const Index m : {1, 2, 3, 5, 6, 7, 13, 14, 15, 16, 24, 25, 29, 43}) {
       for (const Index n : {1, 2, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 49, 65}) {
         for (const Index k : {1, 2, 3, 5, 16, 17, 40}) {
           run_case<TypeParam>(m, n, k, Layout::RowMajor, Layout::RowMajor, Layout::Padded);
@@ -55,7 +55,7 @@ TYPED_TEST(Gemm, BlocksAlongEveryDimension) {
 TYPED_TEST(Gemm, SameBitsOnAnyNumberOfThreads) {
   using T = TypeParam;
   const Index shapes[][3] = {{200, 300, 150}, {1, 2000, 700},  {5, 1030, 1030}, {700, 10, 64},
-                             {90, 70, 1300},  {700, 130, 100}, {1, 700, 2000}};
+                             {90, 70, 1300},  {700, 130, 100}, {1, 700, 2000},  {100, 100, 100}};
   for (const auto& [m, n, k] : shapes) {
     for (const Layout layout : {Layout::RowMajor, Layout::ColMajor}) {
       const Matrix<T> a(m, k, Layout::RowMajor, 1);

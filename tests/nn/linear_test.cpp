@@ -253,6 +253,12 @@ TEST(LinearErrors, NameWhatDoesNotFit) {
   expect_error(ErrorKind::InvalidOperation, "matmul: out overlaps b", [&] {
     matmul_into(Array<float>::zeros({3, 3}), square, square);
   });
+  // From the last row upwards, into what begins in the middle of it.
+  Array<float> rows = Array<float>::zeros({4, 3});
+  const View<float> upwards = rows.slice(0, {.start = 2, .stop = std::nullopt, .step = -1});
+  expect_error(ErrorKind::InvalidOperation, "matmul: out overlaps a", [&] {
+    matmul_into(upwards, Array<float>::zeros({3, 3}), rows.view().slice(0, {.start = 1}));
+  });
   expect_error(mismatch,
                "matmul_backward_a: dy has shape (2, 5), expected (2, 2); a (2, 3), b (3, 2)", [&] {
                  (void)matmul_backward_a(out, Array<float>::zeros({3, 2}), Shape{2, 3});
