@@ -48,12 +48,25 @@ HWY_INLINE T MaxOfRow(D d, const T* x, Index n) {
 inline constexpr double kBinary = 1.442695040888963407;
 
 /// 2^x. Polynomials by the Remez algorithm for [-1/2, 1/2], least relative error (2^-28 and 2^-52)
-/// with 2^0 = 1 exactly.
+/// with 2^0 = 1 exactly; where a register holds the sixteenth roots of 2, for [-1/32, 1/32].
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V PowerOfTwo(D d, V x) {
   using T = hn::TFromD<D>;
   constexpr bool kSingle = sizeof(T) == 4;
   x = AtLeast(d, x, hn::Set(d, kSingle ? T(-160) : T(-1090)));
+  if constexpr (HasRoots<D>()) {
+    // Adding 1.5 * 2^19 rounds to a sixteenth; 16 n is in the low bits.
+    const V shift = hn::Set(d, T(786432.0));
+    const V sum = hn::Add(x, shift);
+    const V root = RootAt(sum);
+    const V n = hn::Sub(sum, shift);
+    const V r = hn::Sub(x, n);
+    return MulPow2(
+        d,
+        hn::MulAdd(hn::Mul(root, r),
+                   Polynomial(d, r, 6.93147181e-01, 2.40236088e-01, 5.55052847e-02), root),
+        n);
+  }
   // Adding 1.5 * 2^23 or 2^52 rounds to an integer.
   const V shift = hn::Set(d, kSingle ? T(12582912.0) : T(6755399441055744.0));
   const V n = hn::Sub(hn::Add(x, shift), shift);
@@ -263,21 +276,23 @@ void GradientTile(const AttentionGradientTile<T>& a) {
 }
 
 template <class T>
-void ScaleRows(T* x, Index stride, Index rows, Index cols, const T* factor) {
+void ScaleRows(const T* x, Index stride, Index rows, Index cols, const T* factor, T* out,
+               Index out_stride) {
   const hn::ScalableTag<T> d;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   for (Index row = 0; row < rows; ++row) {
-    if (factor[row] == T(1)) {
+    const T* from = x + row * stride;
+    T* to = out + row * out_stride;
+    if (from == to && factor[row] == T(1)) {
       continue;
     }
-    T* to = x + row * stride;
     const auto f = hn::Set(d, factor[row]);
     Index j = 0;
     for (; j + lanes <= cols; j += lanes) {
-      hn::StoreU(hn::Mul(hn::LoadU(d, to + j), f), d, to + j);
+      hn::StoreU(hn::Mul(hn::LoadU(d, from + j), f), d, to + j);
     }
     for (; j < cols; ++j) {
-      to[j] *= factor[row];
+      to[j] = from[j] * factor[row];
     }
   }
 }

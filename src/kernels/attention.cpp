@@ -28,11 +28,13 @@ void GradientTileF32(const AttentionGradientTile<float>& tile) {
 void GradientTileF64(const AttentionGradientTile<double>& tile) {
   GradientTile(tile);
 }
-void ScaleRowsF32(float* x, Index stride, Index rows, Index cols, const float* factor) {
-  ScaleRows(x, stride, rows, cols, factor);
+void ScaleRowsF32(const float* x, Index stride, Index rows, Index cols, const float* factor,
+                  float* out, Index out_stride) {
+  ScaleRows(x, stride, rows, cols, factor, out, out_stride);
 }
-void ScaleRowsF64(double* x, Index stride, Index rows, Index cols, const double* factor) {
-  ScaleRows(x, stride, rows, cols, factor);
+void ScaleRowsF64(const double* x, Index stride, Index rows, Index cols, const double* factor,
+                  double* out, Index out_stride) {
+  ScaleRows(x, stride, rows, cols, factor, out, out_stride);
 }
 bool AllFiniteF32(const float* x, Index n) {
   return AllFinite(x, n);
@@ -77,11 +79,13 @@ void attention_gradient(const AttentionGradientTile<float>& tile) {
 void attention_gradient(const AttentionGradientTile<double>& tile) {
   HWY_DYNAMIC_DISPATCH(GradientTileF64)(tile);
 }
-void scale_rows(float* x, Index stride, Index rows, Index cols, const float* factor) {
-  HWY_DYNAMIC_DISPATCH(ScaleRowsF32)(x, stride, rows, cols, factor);
+void scale_rows(const float* x, Index stride, Index rows, Index cols, const float* factor,
+                float* out, Index out_stride) {
+  HWY_DYNAMIC_DISPATCH(ScaleRowsF32)(x, stride, rows, cols, factor, out, out_stride);
 }
-void scale_rows(double* x, Index stride, Index rows, Index cols, const double* factor) {
-  HWY_DYNAMIC_DISPATCH(ScaleRowsF64)(x, stride, rows, cols, factor);
+void scale_rows(const double* x, Index stride, Index rows, Index cols, const double* factor,
+                double* out, Index out_stride) {
+  HWY_DYNAMIC_DISPATCH(ScaleRowsF64)(x, stride, rows, cols, factor, out, out_stride);
 }
 bool all_finite(const float* x, Index n) {
   return HWY_DYNAMIC_DISPATCH(AllFiniteF32)(x, n);

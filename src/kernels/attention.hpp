@@ -51,9 +51,11 @@ void attention_rules(const AttentionRules<float>& rules);
 void attention_rules(const AttentionRules<double>& rules);
 void attention_gradient(const AttentionGradientTile<float>& tile);
 void attention_gradient(const AttentionGradientTile<double>& tile);
-/// x[i][j] = x[i][j] * factor[i]
-void scale_rows(float* x, Index stride, Index rows, Index cols, const float* factor);
-void scale_rows(double* x, Index stride, Index rows, Index cols, const double* factor);
+/// out[i][j] = x[i][j] * factor[i]; out may be x
+void scale_rows(const float* x, Index stride, Index rows, Index cols, const float* factor,
+                float* out, Index out_stride);
+void scale_rows(const double* x, Index stride, Index rows, Index cols, const double* factor,
+                double* out, Index out_stride);
 /// No NaN and no infinity among x[0] ... x[n - 1].
 [[nodiscard]] bool all_finite(const float* x, Index n);
 [[nodiscard]] bool all_finite(const double* x, Index n);

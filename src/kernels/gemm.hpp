@@ -59,7 +59,7 @@ struct SmallProduct {
   const T* b;
   Index b_panel_stride;  ///< > 0: B is packed, and this is the distance of its panels
   Index b_row_stride, b_col_stride;
-  T* panel;  ///< room for one panel of a B that is not packed: nr * k elements
+  T* panel;  ///< room for one panel of B: nr * k elements; may be null where B is packed
   T* c;
   Index c_row_stride, c_col_stride;
   T alpha, beta;

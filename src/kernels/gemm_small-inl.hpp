@@ -240,7 +240,7 @@ void Small(const SmallProduct<T>& product) {
 
   // Packing the last columns pays from a whole tile on.
   const bool narrows = kNarrowColumns<T> > 1 && product.a_col_stride == 1 &&
-                       product.m >= kTileRows && product.n > kLanes;
+                       product.m >= kTileRows && product.n > kLanes && product.panel != nullptr;
 
   Tile<T> tile;
   tile.k = product.k;

@@ -26,7 +26,7 @@ constexpr double kLn2 = 0.6931471805599453;
 /// Rows of a tile: whole register tiles (of 14 rows, the highest).
 constexpr Index kTileRows = 56;
 /// Rows that one task takes along a block of keys, which it packs once for all of them.
-constexpr Index kGroupRows = 336;
+constexpr Index kGroupRows = 512;
 /// Tasks from which on there is no need for smaller ones.
 constexpr Index kEnoughTasks = 16;
 
@@ -80,13 +80,18 @@ class QueryGroup {
         lse[query + i] = sum[i] == T(0) ? T(0) : max[i] * static_cast<T>(kLn2) + std::log(sum[i]);
       }
     }
-    kernels::scale_rows(sums_.data(), n_, rows, n_, factor);
-    T* to = const_cast<T*>(out.data) + query * out.row_stride;
-    for (Index i = 0; i < rows; ++i, to += out.row_stride) {
-      if (sum[i] == T(0)) {
-        std::fill_n(sums_.data() + i * n_, n_, T(0));
+    T* const to = const_cast<T*>(out.data) + query * out.row_stride;
+    const bool adjacent = out.col_stride == 1;
+    kernels::scale_rows(sums_.data(), n_, rows, n_, factor, adjacent ? to : sums_.data(),
+                        adjacent ? out.row_stride : n_);
+    for (Index i = 0; i < rows; ++i) {
+      T* const row = to + i * out.row_stride;
+      if (!adjacent) {
+        detail::scatter(sums_.data() + i * n_, n_, row, out.col_stride);
       }
-      detail::scatter(sums_.data() + i * n_, n_, to, out.col_stride);
+      for (Index j = 0; sum[i] == T(0) && j < n_; ++j) {
+        row[j * out.col_stride] = T(0);
+      }
     }
   }
 
@@ -103,7 +108,7 @@ class QueryGroup {
     tile_.compute_scores(packs_ ? &keys_t_ : nullptr);
     kernels::online_softmax(
         kernels::OnlineSoftmax<T>{tile_.scores(), tile_.stride(), count, keys, max, sum, factor});
-    kernels::scale_rows(sums, n_, count, n_, factor);
+    kernels::scale_rows(sums, n_, count, n_, factor, sums, n_);
     if (const bool* kept = tile_.draw_kept()) {
       const kernels::DropoutValues<T> values{tile_.keep_scale(), T(0), T(0)};
       for (Index i = 0; i < count; ++i) {
@@ -123,13 +128,15 @@ class QueryGroup {
   Buffer<T> sums_, state_;
 };
 
-/// Rows of a task: many, but so that there are enough tasks.
-Index group_rows(Index heads, Index queries) {
-  Index rows = kGroupRows;
-  while (rows > 3 * kTileRows && heads * ceil_div(queries, rows) < kEnoughTasks) {
-    rows /= 2;
+/// Rows of a task: many, but so that there are enough tasks, of nearly equal size and of whole
+/// register tiles.
+Index group_rows(Index heads, Index queries, Index register_rows) {
+  Index most = kGroupRows;
+  while (most > 3 * kTileRows && heads * ceil_div(queries, most) < kEnoughTasks) {
+    most /= 2;
   }
-  return std::min(rows, queries);
+  const Index rows = ceil_div(queries, std::max<Index>(1, ceil_div(queries, most)));
+  return std::min(queries, ceil_div(rows, register_rows) * register_rows);
 }
 
 }  // namespace
@@ -152,7 +159,7 @@ void attention_forward(const AttentionProblem<T>& problem, const MutView<T>& out
   }
   simd::detail::ensure_target();
   const HeadStack<T> stack(out);
-  const Index rows = group_rows(problem.heads, problem.queries);
+  const Index rows = group_rows(problem.heads, problem.queries, kernels::gemm_tiling<T>().mr);
   const Index blocks = ceil_div(problem.queries, std::max<Index>(1, rows));
   const Index work = rows * problem.keys * (problem.features + problem.value_features);
   const Index grain = std::max<Index>(1, kAttentionTaskWork / std::max<Index>(1, work));

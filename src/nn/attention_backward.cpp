@@ -519,7 +519,7 @@ void write_weights(const AttentionProblem<T>& problem, T* weights) {
       for (Index r = 0; r < rows; ++r) {
         factor[r] = sum[r] == T(0) ? T(0) : T(1) / sum[r];
       }
-      kernels::scale_rows(out, problem.keys, rows, problem.keys, factor);
+      kernels::scale_rows(out, problem.keys, rows, problem.keys, factor, out, problem.keys);
     }
   });
 }

@@ -164,22 +164,11 @@ void TileFactor<T>::multiply(const MatrixRef<T>& a, Index columns, T* c, Index c
   if (a.rows == 0 || columns == 0) {
     return;
   }
-  kernels::GemmBlock<T> block;
-  block.m = a.rows;
-  block.tiles = ceil_div(a.rows, tiling_.mr);
-  block.tile_end = block.tiles;
-  block.n = columns;
-  block.k = a.cols;
-  block.a = a.data;
-  block.a_row_stride = a.row_stride;
-  block.a_col_stride = a.col_stride;
-  block.b = data_.data();
-  block.b_panel_stride = tiling_.nr * std::max<Index>(1, depth_);
-  block.c = c;
-  block.c_row_stride = c_stride;
-  block.alpha = alpha;
-  block.beta = beta;
-  kernels::gemm_block(block);
+  // All is in the L2 and nothing has to be fetched ahead.
+  kernels::gemm_small(
+      kernels::SmallProduct<T>{a.rows, columns, a.cols, a.data, a.row_stride, a.col_stride,
+                               data_.data(), tiling_.nr * std::max<Index>(1, depth_), 0, 1, nullptr,
+                               c, c_stride, 1, alpha, beta, nullptr, nullptr});
 }
 
 // A row of the tile has room for one vector more than its columns: rows a power of two apart would
