@@ -90,20 +90,24 @@ class Product {
         row_bias_(options.bias_axis == BiasAxis::Row ? options.bias : nullptr),
         column_bias_(options.bias_axis == BiasAxis::Column ? options.bias : nullptr) {
     const bool strided_b = b.packed == nullptr && b.packer == nullptr;
-    // A is read in place where it is contiguous along K, or hardly reused; with much reuse packing
-    // pays. Rows that lie a multiple of 4 KiB apart share a set of the L1 and are copied apart.
+    // A is read in place where it is contiguous along K, or hardly reused; with much reuse in each
+    // task packing pays. Rows that lie a multiple of 4 KiB apart share a set of the L1 and are
+    // copied apart.
     const bool same_set = a.matrix.row_stride * static_cast<Index>(sizeof(T)) % 4096 == 0;
     const bool reused = a.packed == nullptr && m_ * n_ * k_ > kSerialWork;
     const Index enough = a.matrix.col_stride != 1 ? 3 : 24;
+    packs_b_ = b.packer != nullptr || (strided_b && b.matrix.col_stride != 1);
     pack_a_ = a.packer != nullptr || (reused && row_tiles_ > 1 && col_panels_ >= enough);
+    cut_ = cut_tasks<T>(row_tiles_, col_panels_, m_ * n_ * k_, pack_a_, packs_b_);
+    if (a.packer == nullptr && a.matrix.col_stride == 1 && col_panels_ / cut_.cols < enough) {
+      pack_a_ = false;
+    }
     spread_a_ = reused && same_set && !pack_a_ && m_ > 1 &&
                 (row_tiles_ == 1 || (a.matrix.col_stride == 1 && col_panels_ > 1));
-    packs_b_ = b.packer != nullptr || (strided_b && b.matrix.col_stride != 1);
   }
 
   void run() {
-    const Index work = m_ * n_ * k_;
-    const Cut cut = cut_tasks<T>(row_tiles_, col_panels_, work, pack_a_, packs_b_);
+    const Cut& cut = cut_;
     const auto body = [&](Index begin, Index end) {
       Scratch<T> panel;
       Scratch<T> packed_a;
@@ -230,6 +234,7 @@ class Product {
   GemmTiling tiling_;
   Index m_, n_, k_, row_tiles_, col_panels_, depth_;
   bool pack_a_, spread_a_, packs_b_;
+  Cut cut_;
   const T* row_bias_;
   const T* column_bias_;
 };
