@@ -99,10 +99,30 @@ void PackNarrow(const T* HWY_RESTRICT b, Index row_stride, Index col_stride, Ind
                 Index depth, T* HWY_RESTRICT out) {
   constexpr Index kSteps = kNarrowSteps<T>;
   constexpr Index kLanes = kSteps * kNarrowColumns<T>;
-  if (columns < kNarrowColumns<T>) {
+  Index k = 0;
+  if (kMaskedMemory && col_stride == 1 && row_stride >= kNarrowColumns<T>) {
+    // Rows side by side in one vector, which is turned by a permutation.
+    const hn::ScalableTag<T> d;
+    const hn::RebindToSigned<decltype(d)> di;
+    HWY_ALIGN hwy::MakeSigned<T> places[kLanes];
+    for (Index i = 0; i < kLanes; ++i) {
+      places[i] = static_cast<hwy::MakeSigned<T>>(i % kSteps * kNarrowColumns<T> + i / kSteps);
+    }
+    const auto turn = hn::IndicesFromVec(d, hn::Load(di, places));
+    for (; k + kSteps <= depth; k += kSteps, out += kLanes, b += kSteps * row_stride) {
+      auto rows = hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(columns)), d, b);
+      HWY_UNROLL(4)
+      for (Index i = 1; i < kSteps; ++i) {
+        const Index before = i * kNarrowColumns<T>;
+        const auto mask = hn::AndNot(hn::FirstN(d, static_cast<size_t>(before)),
+                                     hn::FirstN(d, static_cast<size_t>(before + columns)));
+        rows = hn::Or(rows, hn::MaskedLoad(mask, d, b + (i * row_stride - before)));
+      }
+      hn::Store(hn::TableLookupLanes(rows, turn), d, out);
+    }
+  } else if (columns < kNarrowColumns<T>) {
     std::fill_n(out, (depth + kSteps - 1) / kSteps * kLanes, T(0));
   }
-  Index k = 0;
   for (; k + kSteps <= depth; k += kSteps, out += kLanes, b += kSteps * row_stride) {
     for (Index c = 0; c < columns; ++c) {
       HWY_UNROLL(4)
