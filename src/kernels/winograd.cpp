@@ -13,54 +13,62 @@ namespace lamina::kernels::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// B^T times a column of six.
-template <class D, class V, class T = hn::TFromD<D>>
-HWY_INLINE void TransformSix(D d, const V* in, V* out) {
-  const V two = hn::Set(d, T(2.0));
-  const V four = hn::Set(d, T(4.0));
-  const V five = hn::Set(d, T(5.0));
-  const V a = hn::NegMulAdd(four, in[2], in[4]);  // x4 - 4 x2
-  const V b = hn::NegMulAdd(four, in[1], in[3]);  // x3 - 4 x1
-  const V c = hn::Sub(in[4], in[2]);
-  const V e = hn::Mul(two, hn::Sub(in[3], in[1]));
-  out[0] = hn::MulAdd(four, in[0], hn::NegMulAdd(five, in[2], in[4]));
-  out[1] = hn::Add(a, b);
-  out[2] = hn::Sub(a, b);
-  out[3] = hn::Add(c, e);
-  out[4] = hn::Sub(c, e);
-  out[5] = hn::MulAdd(four, in[1], hn::NegMulAdd(five, in[3], in[5]));
+// B^T times a column of tile + 2.
+template <int kTile, class D, class V, class T = hn::TFromD<D>>
+HWY_INLINE void TransformInput(D d, const V* in, V* out) {
+  if constexpr (kTile == 2) {
+    out[0] = hn::Sub(in[0], in[2]);
+    out[1] = hn::Add(in[1], in[2]);
+    out[2] = hn::Sub(in[2], in[1]);
+    out[3] = hn::Sub(in[1], in[3]);
+  } else {
+    const V two = hn::Set(d, T(2.0));
+    const V four = hn::Set(d, T(4.0));
+    const V five = hn::Set(d, T(5.0));
+    const V a = hn::NegMulAdd(four, in[2], in[4]);  // x4 - 4 x2
+    const V b = hn::NegMulAdd(four, in[1], in[3]);  // x3 - 4 x1
+    const V c = hn::Sub(in[4], in[2]);
+    const V e = hn::Mul(two, hn::Sub(in[3], in[1]));
+    out[0] = hn::MulAdd(four, in[0], hn::NegMulAdd(five, in[2], in[4]));
+    out[1] = hn::Add(a, b);
+    out[2] = hn::Sub(a, b);
+    out[3] = hn::Add(c, e);
+    out[4] = hn::Sub(c, e);
+    out[5] = hn::MulAdd(four, in[1], hn::NegMulAdd(five, in[3], in[5]));
+  }
 }
 
-template <class T>
+template <int kTile, class T>
 void InputRun(const WinogradInput<T>& a) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
+  constexpr int kSide = kTile + 2;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   for (Index t = 0; t < a.tiles; ++t) {
     for (Index c = 0; c < a.channels; c += lanes) {
-      const Index first = 4 * t * a.channels + c;
-      V half[6][6];  // [j][i]
+      const Index first = kTile * t * a.channels + c;
+      V half[kSide][kSide];  // [j][i]
       HWY_UNROLL(6)
-      for (int j = 0; j < 6; ++j) {
-        V in[6];
+      for (int j = 0; j < kSide; ++j) {
+        V in[kSide];
         HWY_UNROLL(6)
-        for (int i = 0; i < 6; ++i) {
+        for (int i = 0; i < kSide; ++i) {
           in[i] = hn::LoadU(d, a.rows[static_cast<size_t>(i)] + first + j * a.channels);
         }
-        TransformSix(d, in, half[j]);
+        TransformInput<kTile>(d, in, half[j]);
       }
       T* HWY_RESTRICT out = a.out + t * a.channels + c;
       HWY_UNROLL(6)
-      for (int i = 0; i < 6; ++i) {
-        V in[6];
-        V result[6];
+      for (int i = 0; i < kSide; ++i) {
+        V in[kSide];
+        V result[kSide];
         HWY_UNROLL(6)
-        for (int j = 0; j < 6; ++j) {
+        for (int j = 0; j < kSide; ++j) {
           in[j] = half[j][i];
         }
-        TransformSix(d, in, result);
+        TransformInput<kTile>(d, in, result);
         HWY_UNROLL(6)
-        for (int j = 0; j < 6; ++j) {
+        for (int j = 0; j < kSide; ++j) {
           hn::StoreU(result[j], d, out);
           out += a.out_stride;
         }
@@ -69,54 +77,60 @@ void InputRun(const WinogradInput<T>& a) {
   }
 }
 
-// A^T times a column of six.
-template <class D, class V, class T = hn::TFromD<D>>
-HWY_INLINE void TransformFour(D d, const V* in, V* out) {
-  const V two = hn::Set(d, T(2.0));
-  const V four = hn::Set(d, T(4.0));
-  const V eight = hn::Set(d, T(8.0));
+// A^T times a column of tile + 2.
+template <int kTile, class D, class V, class T = hn::TFromD<D>>
+HWY_INLINE void TransformOutput(D d, const V* in, V* out) {
   const V sum1 = hn::Add(in[1], in[2]);
-  const V sum2 = hn::Add(in[3], in[4]);
   const V difference1 = hn::Sub(in[1], in[2]);
-  const V difference2 = hn::Sub(in[3], in[4]);
-  out[0] = hn::Add(hn::Add(in[0], sum1), sum2);
-  out[1] = hn::MulAdd(two, difference2, difference1);
-  out[2] = hn::MulAdd(four, sum2, sum1);
-  out[3] = hn::Add(hn::MulAdd(eight, difference2, difference1), in[5]);
+  if constexpr (kTile == 2) {
+    out[0] = hn::Add(in[0], sum1);
+    out[1] = hn::Sub(difference1, in[3]);
+  } else {
+    const V two = hn::Set(d, T(2.0));
+    const V four = hn::Set(d, T(4.0));
+    const V eight = hn::Set(d, T(8.0));
+    const V sum2 = hn::Add(in[3], in[4]);
+    const V difference2 = hn::Sub(in[3], in[4]);
+    out[0] = hn::Add(hn::Add(in[0], sum1), sum2);
+    out[1] = hn::MulAdd(two, difference2, difference1);
+    out[2] = hn::MulAdd(four, sum2, sum1);
+    out[3] = hn::Add(hn::MulAdd(eight, difference2, difference1), in[5]);
+  }
 }
 
-template <class T>
+template <int kTile, class T>
 void OutputRun(const WinogradOutput<T>& a) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
+  constexpr int kSide = kTile + 2;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   for (Index t = 0; t < a.tiles; ++t) {
     for (Index c = 0; c < a.channels; c += lanes) {
       const T* HWY_RESTRICT from = a.products + t * a.channels + c;
-      V half[6][4];  // [i][column of the result]
+      V half[kSide][kTile];  // [i][column of the result]
       HWY_UNROLL(6)
-      for (int i = 0; i < 6; ++i) {
-        V in[6];
+      for (int i = 0; i < kSide; ++i) {
+        V in[kSide];
         HWY_UNROLL(6)
-        for (int j = 0; j < 6; ++j) {
+        for (int j = 0; j < kSide; ++j) {
           in[j] = hn::LoadU(d, from);
           from += a.stride;
         }
-        TransformFour(d, in, half[i]);
+        TransformOutput<kTile>(d, in, half[i]);
       }
       const V bias = a.bias == nullptr ? hn::Zero(d) : hn::LoadU(d, a.bias + c);
-      const Index first = 4 * t * a.channels + c;
+      const Index first = kTile * t * a.channels + c;
       HWY_UNROLL(4)
-      for (int j = 0; j < 4; ++j) {
-        V in[6];
-        V result[4];
+      for (int j = 0; j < kTile; ++j) {
+        V in[kSide];
+        V result[kTile];
         HWY_UNROLL(6)
-        for (int i = 0; i < 6; ++i) {
+        for (int i = 0; i < kSide; ++i) {
           in[i] = half[i][j];
         }
-        TransformFour(d, in, result);
+        TransformOutput<kTile>(d, in, result);
         HWY_UNROLL(4)
-        for (int i = 0; i < 4; ++i) {
+        for (int i = 0; i < kTile; ++i) {
           hn::StoreU(hn::Add(result[i], bias), d,
                      a.rows[static_cast<size_t>(i)] + first + j * a.channels);
         }
@@ -126,44 +140,55 @@ void OutputRun(const WinogradOutput<T>& a) {
 }
 
 // G times a column of three.
-template <class D, class V, class T = hn::TFromD<D>>
-HWY_INLINE void TransformThree(D d, const V* in, V* out) {
-  const V sixth = hn::Set(d, T(1) / 6);
-  const V twelfth = hn::Set(d, T(1) / 12);
-  const V twenty_fourth = hn::Set(d, T(1) / 24);
-  const V outer = hn::Mul(sixth, hn::Add(in[0], in[2]));
-  const V middle = hn::Mul(sixth, in[1]);
-  const V small = hn::MulAdd(twenty_fourth, in[0], hn::Mul(sixth, in[2]));
-  const V half = hn::Mul(twelfth, in[1]);
-  out[0] = hn::Mul(hn::Set(d, T(0.25)), in[0]);
-  out[1] = hn::Neg(hn::Add(outer, middle));
-  out[2] = hn::Sub(middle, outer);
-  out[3] = hn::Add(small, half);
-  out[4] = hn::Sub(small, half);
-  out[5] = in[2];
+template <int kTile, class D, class V, class T = hn::TFromD<D>>
+HWY_INLINE void TransformWeights(D d, const V* in, V* out) {
+  if constexpr (kTile == 2) {
+    const V half = hn::Set(d, T(0.5));
+    const V outer = hn::Mul(half, hn::Add(in[0], in[2]));
+    const V middle = hn::Mul(half, in[1]);
+    out[0] = in[0];
+    out[1] = hn::Add(outer, middle);
+    out[2] = hn::Sub(outer, middle);
+    out[3] = in[2];
+  } else {
+    const V sixth = hn::Set(d, T(1) / 6);
+    const V twelfth = hn::Set(d, T(1) / 12);
+    const V twenty_fourth = hn::Set(d, T(1) / 24);
+    const V outer = hn::Mul(sixth, hn::Add(in[0], in[2]));
+    const V middle = hn::Mul(sixth, in[1]);
+    const V small = hn::MulAdd(twenty_fourth, in[0], hn::Mul(sixth, in[2]));
+    const V half = hn::Mul(twelfth, in[1]);
+    out[0] = hn::Mul(hn::Set(d, T(0.25)), in[0]);
+    out[1] = hn::Neg(hn::Add(outer, middle));
+    out[2] = hn::Sub(middle, outer);
+    out[3] = hn::Add(small, half);
+    out[4] = hn::Sub(small, half);
+    out[5] = in[2];
+  }
 }
 
-template <class T>
+template <int kTile, class T>
 void WeightsRun(const WinogradWeights<T>& a) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
+  constexpr int kSide = kTile + 2;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   for (Index o = 0; o < a.channels; o += lanes) {
-    V half[3][6];  // [s][point]
+    V half[3][kSide];  // [s][point]
     for (int s = 0; s < 3; ++s) {
       V in[3];
       for (int r = 0; r < 3; ++r) {
         const Index tap = a.flipped ? 8 - 3 * r - s : 3 * r + s;
         in[r] = hn::LoadU(d, a.weights + tap * a.channels + o);
       }
-      TransformThree(d, in, half[s]);
+      TransformWeights<kTile>(d, in, half[s]);
     }
-    for (int i = 0; i < 6; ++i) {
+    for (int i = 0; i < kSide; ++i) {
       const V in[3] = {half[0][i], half[1][i], half[2][i]};
-      V result[6];
-      TransformThree(d, in, result);
-      for (int j = 0; j < 6; ++j) {
-        hn::StoreU(result[j], d, a.out + (6 * i + j) * a.out_stride + o);
+      V result[kSide];
+      TransformWeights<kTile>(d, in, result);
+      for (int j = 0; j < kSide; ++j) {
+        hn::StoreU(result[j], d, a.out + (kSide * i + j) * a.out_stride + o);
       }
     }
   }
@@ -246,22 +271,22 @@ bool AllWithin(const T* HWY_RESTRICT x, Index n, T limit) {
 }
 
 void InputF32(const WinogradInput<float>& a) {
-  InputRun(a);
+  a.tile == 2 ? InputRun<2>(a) : InputRun<4>(a);
 }
 void InputF64(const WinogradInput<double>& a) {
-  InputRun(a);
+  a.tile == 2 ? InputRun<2>(a) : InputRun<4>(a);
 }
 void OutputF32(const WinogradOutput<float>& a) {
-  OutputRun(a);
+  a.tile == 2 ? OutputRun<2>(a) : OutputRun<4>(a);
 }
 void OutputF64(const WinogradOutput<double>& a) {
-  OutputRun(a);
+  a.tile == 2 ? OutputRun<2>(a) : OutputRun<4>(a);
 }
 void WeightsF32(const WinogradWeights<float>& a) {
-  WeightsRun(a);
+  a.tile == 2 ? WeightsRun<2>(a) : WeightsRun<4>(a);
 }
 void WeightsF64(const WinogradWeights<double>& a) {
-  WeightsRun(a);
+  a.tile == 2 ? WeightsRun<2>(a) : WeightsRun<4>(a);
 }
 void TransposeLinesF32(const float* from, Index from_stride, Index lines, Index count, float* to,
                        Index to_stride) {

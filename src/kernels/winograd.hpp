@@ -1,8 +1,9 @@
 #pragma once
 
-// Winograd's minimal filtering F(4 x 4, 3 x 3): 36 products for 16 elements of the result instead
-// of 144 (Winograd 1980; Lavin and Gray 2015, interpolation points 0, 1, -1, 2, -2). Channels are
-// adjacent everywhere, and their number is a multiple of a vector's lanes.
+// Winograd's minimal filtering (Winograd 1980; Lavin and Gray 2015). F(4 x 4, 3 x 3): 36 products
+// for 16 elements of the result instead of 144, interpolation points 0, 1, -1, 2, -2.
+// F(2 x 2, 3 x 3): 16 products for 4 elements instead of 36, points 0, 1, -1. Channels are adjacent
+// everywhere, and their number is a multiple of a vector's lanes.
 
 #include <array>
 
@@ -10,14 +11,18 @@
 
 namespace lamina::kernels {
 
-inline constexpr Index kWinogradTile = 4;       ///< extent of the result of a tile
-inline constexpr Index kWinogradPoints = 36;    ///< products of a tile
 inline constexpr Index kWinogradChannels = 16;  ///< channels come in multiples of this
 
-/// out[k][tile][c] = (B^T d B)[k] for the 6 x 6 elements d of each tile of a row of tiles: element
-/// (i, j) of tile t is rows[i][(4 t + j) * channels + c].
+/// Products of a tile whose result is `tile` x `tile`, 4 or 2.
+[[nodiscard]] constexpr Index winograd_points(Index tile) {
+  return (tile + 2) * (tile + 2);
+}
+
+/// out[k][tile][c] = (B^T d B)[k] for the elements d, tile + 2 on each side, of each tile of a row
+/// of tiles: element (i, j) of tile t is rows[i][(tile * t + j) * channels + c].
 template <class T>
 struct WinogradInput {
+  Index tile = 4;  ///< extent of its result
   std::array<const T*, 6> rows{};
   Index tiles = 0, channels = 0;
   T* out = nullptr;
@@ -26,10 +31,11 @@ struct WinogradInput {
 void winograd_input(const WinogradInput<float>& input);
 void winograd_input(const WinogradInput<double>& input);
 
-/// rows[i][(4 t + j) * channels + c] = (A^T m A)(i, j) + bias[c] for the 36 products m of each
+/// rows[i][(tile * t + j) * channels + c] = (A^T m A)(i, j) + bias[c] for the products m of each
 /// tile.
 template <class T>
 struct WinogradOutput {
+  Index tile = 4;
   const T* products = nullptr;
   Index stride = 0;  ///< from k to k + 1
   Index tiles = 0, channels = 0;
@@ -43,6 +49,7 @@ void winograd_output(const WinogradOutput<double>& output);
 /// `flipped` weights[(8 - 3 r - s) * channels + o].
 template <class T>
 struct WinogradWeights {
+  Index tile = 4;
   const T* weights = nullptr;
   Index channels = 0;
   bool flipped = false;

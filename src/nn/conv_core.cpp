@@ -36,7 +36,7 @@ constexpr std::array<Index, 3> kOnes{1, 1, 1};
 /// is done.
 template <class T>
 bool try_winograd(const ConvShape& shape, bool gradient, const ConvImage<const T>& x, const T* w,
-                  const T* transformed, const T* bias, const ConvImage<T>& y,
+                  const PreparedWeights<T>* prepared, const T* bias, const ConvImage<T>& y,
                   const GemmFinish<T>& finish) {
   const WinogradProblem problem = winograd_problem(shape, gradient);
   if (!winograd_pays(problem)) return false;
@@ -44,8 +44,11 @@ bool try_winograd(const ConvShape& shape, bool gradient, const ConvImage<const T
   const bool channels_first =
       x.channel_stride != 1 && x.strides[2] == 1 && x.strides[1] == problem.in_width;
   const bool channels_last = x.channel_stride == 1 && x.strides[2] == problem.in_channels;
+  const bool transformed =
+      prepared != nullptr && prepared->transformed.size() > 0 && prepared->tile == problem.tile;
   return (channels_first || channels_last) &&
-         winograd_convolution(problem, x, w, transformed, bias, y, finish);
+         winograd_convolution(problem, x, w, transformed ? prepared->transformed.data() : nullptr,
+                              bias, y, finish);
 }
 
 /// Without a gathered matrix, if that serves this problem. False: nothing is done.
@@ -96,6 +99,7 @@ PreparedWeights<T> prepare_weights(const ConvShape& shape, const ConvImage<const
   }
   const WinogradProblem problem = winograd_problem(shape, false);
   if (winograd_pays(problem)) prepared.transformed = winograd_transformed(problem, w);
+  prepared.tile = problem.tile;
   if (prepared.transformed.size() > 0) return prepared;
   const bool last = channels_last && shape.out_channels > 1 && shape.out_positions() > 1;
   const DirectForward<T> direct(shape, x, last);
@@ -115,9 +119,7 @@ void conv_forward(const ConvShape& shape, const ConvImage<const T>& x, const T* 
     depthwise_forward(shape, x, w, bias, y, finish, ordered ? prepared->by_tap.data() : nullptr);
     return;
   }
-  const bool transformed = prepared != nullptr && prepared->transformed.size() > 0;
-  if (try_winograd(shape, false, x, w, transformed ? prepared->transformed.data() : nullptr, bias,
-                   y, finish) ||
+  if (try_winograd(shape, false, x, w, prepared, bias, y, finish) ||
       try_direct(shape, false, x, w, bias, y, finish)) {
     return;
   }

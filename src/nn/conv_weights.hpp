@@ -47,6 +47,7 @@ template <class T>
 struct PreparedWeights {
   Buffer<T> plain;
   Buffer<T> transformed;                         ///< by Winograd's algorithm, or empty
+  Index tile = 0;                                ///< for tiles of this extent
   Buffer<T> by_tap;                              ///< of a depthwise convolution, or empty
   ProductWeights<T> product;                     ///< packed, or nothing
   simd::Target target = simd::Target::Baseline;  ///< that `product` is packed for

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 
+#include "kernels/gemm.hpp"
 #include "kernels/winograd.hpp"
 #include "lamina/core/parallel.hpp"
 
@@ -12,8 +13,7 @@ namespace lamina::nn::detail {
 namespace {
 
 using kernels::kWinogradChannels;
-using kernels::kWinogradPoints;
-using kernels::kWinogradTile;
+using kernels::winograd_points;
 
 // Tiles whose products are computed together: what is transformed should stay in the L2, while the
 // 36 matrix products want some rows.
@@ -24,6 +24,8 @@ constexpr Index kManyChannels = 128;
 // Least channels, and tiles of all images: transforming the weights must pay.
 constexpr Index kLeastChannels = 32;
 constexpr Index kLeastTiles = 12;
+// Extents of the result up to which too much of a tile is thrown away.
+constexpr Index kLeastExtent = 4;
 // Elements and weights above this might overflow in a transform.
 constexpr double kLargest = 1e14;
 // Elements that a thread looks through at once.
@@ -31,8 +33,9 @@ constexpr Index kCheckGrain = Index{1} << 16;
 // Elements between the matrices of two points: without them the 36 would share a set of the L1.
 constexpr Index kSpread = 16;
 // The transformed weights come in units of so many channels of the input, for one panel of the
-// output: a unit stays in the L2 beside the tiles.
+// output: a unit stays in the L2 beside the tiles. Small tiles have fewer points, and go deeper.
 constexpr Index kDepth = 64;
+constexpr Index kSmallTileDepth = 128;
 template <class T>
 constexpr Index kPanel = 128 / static_cast<Index>(sizeof(T));
 // Blocks from which on each is one thread's. Fewer are cut: by rows of tiles, points, and rows
@@ -42,13 +45,15 @@ constexpr Index kManyBlocks = 4;
 constexpr Index kRowsTogether = 2;
 
 struct Tiling {
+  Index tile;
   Index rows, columns;  ///< tiles of an image
   Index all_rows;       ///< rows of tiles of all images
   Index blocks;         ///< of nearly equal numbers of rows of tiles
 
   explicit Tiling(const WinogradProblem& p)
-      : rows(ceil_div(p.out_height, kWinogradTile)),
-        columns(ceil_div(p.out_width, kWinogradTile)),
+      : tile(p.tile),
+        rows(ceil_div(p.out_height, tile)),
+        columns(ceil_div(p.out_width, tile)),
         all_rows(p.images * rows) {
     const Index wanted =
         std::min(p.in_channels, p.out_channels) >= kManyChannels ? kManyTiles : kTiles;
@@ -59,21 +64,23 @@ struct Tiling {
   [[nodiscard]] Index block_begin(Index block) const { return all_rows * block / blocks; }
   [[nodiscard]] Index block_tiles() const { return ceil_div(all_rows, blocks) * columns; }
   /// Columns of the input that a row of tiles sees.
-  [[nodiscard]] Index input_columns() const { return kWinogradTile * columns + 2; }
+  [[nodiscard]] Index input_columns() const { return tile * columns + 2; }
 };
 
 struct Workspace {
+  Index tile;
   Index transformed, products;  ///< from one point to the next
   Index input_row, output_row;
 
   Workspace(const WinogradProblem& p, const Tiling& tiling)
-      : transformed(tiling.block_tiles() * p.in_channels + kSpread),
+      : tile(tiling.tile),
+        transformed(tiling.block_tiles() * p.in_channels + kSpread),
         products(tiling.block_tiles() * p.out_channels + kSpread),
         input_row(tiling.input_columns() * p.in_channels),
-        output_row(kWinogradTile * tiling.columns * p.out_channels) {}
-  [[nodiscard]] Index matrices() const { return kWinogradPoints * (transformed + products); }
+        output_row(tile * tiling.columns * p.out_channels) {}
+  [[nodiscard]] Index matrices() const { return winograd_points(tile) * (transformed + products); }
   /// Lines of the image around a row of tiles, in or out: for each thread.
-  [[nodiscard]] Index lines() const { return std::max(6 * input_row, kWinogradTile * output_row); }
+  [[nodiscard]] Index lines() const { return std::max((tile + 2) * input_row, tile * output_row); }
 };
 
 /// True if all n elements of each of `lines` lines, `distance` apart, may be transformed.
@@ -108,21 +115,23 @@ bool finite(const WinogradProblem& p, const ConvImage<const T>& x) {
 template <class T>
 class Units {
  public:
-  Units(const WinogradProblem& problem, const T* weights) : p_(problem), weights_(weights) {}
+  Units(const WinogradProblem& problem, const T* weights)
+      : p_(problem), weights_(weights), deepest_(problem.tile == 2 ? kSmallTileDepth : kDepth) {}
 
   [[nodiscard]] Index panels() const { return ceil_div(p_.out_channels, kPanel<T>); }
-  [[nodiscard]] Index stretches() const { return ceil_div(p_.in_channels, kDepth); }
+  [[nodiscard]] Index stretches() const { return ceil_div(p_.in_channels, deepest_); }
+  [[nodiscard]] Index first_channel(Index stretch) const { return stretch * deepest_; }
   [[nodiscard]] Index width(Index panel) const {
     return std::min(kPanel<T>, p_.out_channels - panel * kPanel<T>);
   }
   [[nodiscard]] Index depth(Index stretch) const {
-    return std::min(kDepth, p_.in_channels - stretch * kDepth);
+    return std::min(deepest_, p_.in_channels - first_channel(stretch));
   }
   /// Elements of a unit, and from the matrix of one point to the next.
-  [[nodiscard]] static constexpr Index size() { return kWinogradPoints * pitch(); }
-  [[nodiscard]] static constexpr Index pitch() { return kDepth * kPanel<T> + kSpread; }
+  [[nodiscard]] Index size() const { return winograd_points(p_.tile) * pitch(); }
+  [[nodiscard]] Index pitch() const { return deepest_ * kPanel<T> + kSpread; }
   /// Elements that transform() needs.
-  [[nodiscard]] static constexpr Index room() { return 9 * kDepth * kPanel<T>; }
+  [[nodiscard]] Index room() const { return 9 * deepest_ * kPanel<T>; }
   [[nodiscard]] Index all() const { return panels() * stretches() * size(); }
 
   void transform_all(T* out) const {
@@ -137,7 +146,7 @@ class Units {
   void transform(Index panel, Index stretch, T* room, T* unit) const {
     const Index first = panel * kPanel<T>;
     const Index columns = width(panel);
-    const Index channel = stretch * kDepth;
+    const Index channel = first_channel(stretch);
     const Index rows = depth(stretch);
     // (out, in, 9), or (in, out, 9), to (in, 9, out).
     if (!p_.gradient) {
@@ -150,14 +159,15 @@ class Units {
         kernels::transpose_lines(weights_ + ((channel + c) * p_.out_channels + first) * 9, 9,
                                  columns, 9, taps, columns);
       }
-      kernels::winograd_weights(
-          kernels::WinogradWeights<T>{taps, columns, p_.gradient, unit + c * columns, pitch()});
+      kernels::winograd_weights(kernels::WinogradWeights<T>{p_.tile, taps, columns, p_.gradient,
+                                                            unit + c * columns, pitch()});
     }
   }
 
  private:
   const WinogradProblem& p_;
   const T* weights_;
+  Index deepest_;
 };
 
 template <class T>
@@ -197,35 +207,32 @@ class Convolution {
     const Index rows = tiling_.block_begin(block + 1) - first;
     Buffer<T> workspace(size_.matrices());
     T* const transformed = workspace.data();
-    T* const products = transformed + kWinogradPoints * size_.transformed;
+    T* const products = transformed + winograd_points(p_.tile) * size_.transformed;
     parallel_for(rows, kRowsTogether,
                  [&](Index begin, Index end) { transform_rows(first, begin, end, transformed); });
     const Index tiles = rows * tiling_.columns;
-    if (tiling_.blocks > 1) {
-      parallel_for(kWinogradPoints, 1, [&](Index begin, Index end) {
+    if (transformed_ != nullptr) {
+      // The tiles of a point stay in the L1, where they meet all of its weights.
+      parallel_for(winograd_points(p_.tile), 1, [&](Index begin, Index end) {
         for (Index point = begin; point < end; ++point) {
           for (Index i = 0; i < units_.panels() * units_.stretches(); ++i) {
+            const T* const unit = transformed_ + i * units_.size();
             multiply(point, tiles, i / units_.stretches(), i % units_.stretches(), transformed,
-                     transformed_ + i * units_.size(), products);
+                     unit, unit + units_.size() + point * units_.pitch(), products);
           }
         }
       });
     } else {
       // Each unit is used once. One that is transformed here never leaves the L2.
       parallel_for(units_.panels(), 1, [&](Index begin, Index end) {
-        Buffer<T> room(transformed_ == nullptr ? units_.room() + units_.size() : 0);
+        Buffer<T> room(units_.room() + units_.size());
+        T* const unit = room.data() + units_.room();
         for (Index i = begin * units_.stretches(); i < end * units_.stretches(); ++i) {
           const Index panel = i / units_.stretches();
           const Index stretch = i % units_.stretches();
-          const T* unit = nullptr;
-          if (transformed_ != nullptr) {
-            unit = transformed_ + i * units_.size();
-          } else {
-            units_.transform(panel, stretch, room.data(), room.data() + units_.room());
-            unit = room.data() + units_.room();
-          }
-          for (Index point = 0; point < kWinogradPoints; ++point) {
-            multiply(point, tiles, panel, stretch, transformed, unit, products);
+          units_.transform(panel, stretch, room.data(), unit);
+          for (Index point = 0; point < winograd_points(p_.tile); ++point) {
+            multiply(point, tiles, panel, stretch, transformed, unit, nullptr, products);
           }
         }
       });
@@ -234,36 +241,59 @@ class Convolution {
                  [&](Index begin, Index end) { write_rows(first, begin, end, products); });
   }
 
+  /// Meanwhile the matrix at `next` is fetched: there may be none.
   void multiply(Index point, Index tiles, Index panel, Index stretch, const T* transformed,
-                const T* unit, T* products) const {
+                const T* unit, const T* next, T* products) const {
     const Index depth = units_.depth(stretch);
     const Index width = units_.width(panel);
-    const MatrixRef<T> a{transformed + point * size_.transformed + stretch * kDepth, tiles, depth,
-                         p_.in_channels, 1};
-    const MatrixRef<T> b{unit + point * units_.pitch(), depth, width, width, 1};
-    GemmOptions<T> options;
-    options.beta = stretch == 0 ? T(0) : T(1);
-    gemm<T>(a, b, products + point * size_.products + panel * kPanel<T>, p_.out_channels, 1,
-            options);
+    const MatrixRef<T> a{transformed + point * size_.transformed + units_.first_channel(stretch),
+                         tiles, depth, p_.in_channels, 1};
+    const T* const b = unit + point * units_.pitch();
+    T* const c = products + point * size_.products + panel * kPanel<T>;
+    if (width != tiling_gemm_.nr) {
+      GemmOptions<T> options;
+      options.beta = stretch == 0 ? T(0) : T(1);
+      gemm<T>(a, MatrixRef<T>{b, depth, width, width, 1}, c, p_.out_channels, 1, options);
+      return;
+    }
+    // The matrix is a packed panel as it is.
+    kernels::GemmBlock<T> block;
+    block.m = tiles;
+    block.tiles = ceil_div(tiles, tiling_gemm_.mr);
+    block.tile_end = block.tiles;
+    block.n = width;
+    block.k = depth;
+    block.a = a.data;
+    block.a_row_stride = p_.in_channels;
+    block.a_col_stride = 1;
+    block.b = b;
+    block.b_panel_stride = width * depth;
+    block.next_b = next;
+    block.c = c;
+    block.c_row_stride = p_.out_channels;
+    block.beta = stretch == 0 ? T(0) : T(1);
+    kernels::gemm_block(block);
   }
 
   /// Rows [begin, end) of tiles, counted from row `first` of all images.
   void transform_rows(Index first, Index begin, Index end, T* transformed) const {
-    Buffer<T> room(6 * size_.input_row);
+    const Index side = p_.tile + 2;
+    Buffer<T> room(side * size_.input_row);
     std::array<T*, 6> lines{};
-    for (std::size_t i = 0; i < 6; ++i) {
-      lines[i] = room.data() + static_cast<Index>(i) * size_.input_row;
+    for (Index i = 0; i < side; ++i) {
+      lines[static_cast<std::size_t>(i)] = room.data() + i * size_.input_row;
     }
     for (Index r = begin; r < end; ++r) {
       const Index tile_row = (first + r) % tiling_.rows;
       // Two lines are those of the row of tiles above.
       const bool follows = r > begin && tile_row > 0;
-      if (follows) std::rotate(lines.begin(), lines.begin() + 4, lines.end());
-      for (std::size_t i = follows ? 2 : 0; i < 6; ++i) {
-        read_line((first + r) / tiling_.rows,
-                  tile_row * kWinogradTile + static_cast<Index>(i) - p_.padding_height, lines[i]);
+      if (follows) std::rotate(lines.begin(), lines.begin() + p_.tile, lines.begin() + side);
+      for (Index i = follows ? 2 : 0; i < side; ++i) {
+        read_line((first + r) / tiling_.rows, tile_row * p_.tile + i - p_.padding_height,
+                  lines[static_cast<std::size_t>(i)]);
       }
       kernels::WinogradInput<T> input;
+      input.tile = p_.tile;
       std::copy(lines.begin(), lines.end(), input.rows.begin());
       input.tiles = tiling_.columns;
       input.channels = p_.in_channels;
@@ -274,20 +304,21 @@ class Convolution {
   }
 
   void write_rows(Index first, Index begin, Index end, const T* products) const {
-    Buffer<T> lines(kWinogradTile * size_.output_row);
+    Buffer<T> lines(p_.tile * size_.output_row);
     for (Index r = begin; r < end; ++r) {
       kernels::WinogradOutput<T> output;
+      output.tile = p_.tile;
       output.products = products + r * tiling_.columns * p_.out_channels;
       output.stride = size_.products;
       output.tiles = tiling_.columns;
       output.channels = p_.out_channels;
       output.bias = bias_;
-      for (std::size_t i = 0; i < 4; ++i) {
-        output.rows[i] = lines.data() + static_cast<Index>(i) * size_.output_row;
+      for (Index i = 0; i < p_.tile; ++i) {
+        output.rows[static_cast<std::size_t>(i)] = lines.data() + i * size_.output_row;
       }
       kernels::winograd_output(output);
-      const Index top = (first + r) % tiling_.rows * kWinogradTile;
-      for (Index i = 0; i < std::min(kWinogradTile, p_.out_height - top); ++i) {
+      const Index top = (first + r) % tiling_.rows * p_.tile;
+      for (Index i = 0; i < std::min(p_.tile, p_.out_height - top); ++i) {
         write_line((first + r) / tiling_.rows, top + i, lines.data() + i * size_.output_row);
       }
     }
@@ -337,7 +368,16 @@ class Convolution {
   const GemmFinish<T>& finish_;
   Tiling tiling_;
   Workspace size_;
+  kernels::GemmTiling tiling_gemm_ = kernels::gemm_tiling<T>();
 };
+
+}  // namespace
+
+namespace {
+
+Index tiles_of(const WinogradProblem& p) {
+  return p.images * ceil_div(p.out_height, p.tile) * ceil_div(p.out_width, p.tile);
+}
 
 }  // namespace
 
@@ -362,16 +402,15 @@ WinogradProblem winograd_problem(const ConvShape& shape, bool gradient) {
   problem.out_width = to[2];
   problem.padding_height = gradient ? 2 - shape.padding[1] : shape.padding[1];
   problem.padding_width = gradient ? 2 - shape.padding[2] : shape.padding[2];
+  if (tiles_of(problem) < kLeastTiles) problem.tile = 2;
   return problem;
 }
 
 bool winograd_pays(const WinogradProblem& p) {
   if (p.images == 0) return false;
-  const Tiling tiling(p);
   return p.in_channels >= kLeastChannels && p.out_channels >= kLeastChannels &&
          p.in_channels % kWinogradChannels == 0 && p.out_channels % kWinogradChannels == 0 &&
-         p.out_height > kWinogradTile && p.out_width > kWinogradTile &&
-         tiling.all_rows * tiling.columns >= kLeastTiles;
+         std::min(p.out_height, p.out_width) > kLeastExtent && tiles_of(p) >= kLeastTiles;
 }
 
 template <class T>

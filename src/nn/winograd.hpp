@@ -11,6 +11,7 @@ struct WinogradProblem {
   Index in_height = 1, in_width = 1, out_height = 1, out_width = 1;
   Index padding_height = 0, padding_width = 0;  ///< before; less than 3
   bool gradient = false;  ///< of the input: x is dy, and the weights (in, out, 9) are turned over
+  Index tile = 4;         ///< F(4 x 4) or, for small images, F(2 x 2)
 };
 
 /// The problem in one direction; images of 0 where Winograd's algorithm does not serve it.

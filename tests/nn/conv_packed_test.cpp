@@ -25,6 +25,7 @@ struct Case {
 
 const Case kCases[] = {
     {"winograd, one block", 1, 64, 14, 15, 96, 3, {.padding = 1}},
+    {"winograd, small tiles", 1, 64, 7, 8, 48, 3, {.padding = 1}},
     {"winograd, blocks", 3, 80, 30, 29, 64, 3, {.padding = 1}},
     {"small images", 3, 40, 7, 7, 33, 3, {.padding = 1}},
     {"small images, groups", 2, 66, 9, 5, 34, 3, {.dilation = 2, .groups = 2}},
