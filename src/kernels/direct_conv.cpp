@@ -177,13 +177,14 @@ void PointTile(const PointProduct<T>& p, Index row) {
       }
     }
   }
-  T* HWY_RESTRICT c = p.c + row * kVectors * kLanes;
-  HWY_UNROLL(16)
-  for (int r = 0; r < kRows; ++r) {
-    HWY_UNROLL(2)
-    for (int v = 0; v < kVectors; ++v) {
-      T* const to = c + (r * kVectors + v) * kLanes;
-      hn::StoreU(hn::Add(hn::LoadU(d, to), acc[r][v]), d, to);
+  T* HWY_RESTRICT c = p.c + row * p.c_stride;
+  HWY_UNROLL(2)
+  for (int v = 0; v < kVectors; ++v) {
+    const V bias = p.bias == nullptr ? hn::Zero(d) : hn::LoadU(d, p.bias + v * kLanes);
+    HWY_UNROLL(16)
+    for (int r = 0; r < kRows; ++r) {
+      T* const to = c + r * p.c_stride + v * kLanes;
+      hn::StoreU(hn::Add(p.adds ? hn::LoadU(d, to) : bias, acc[r][v]), d, to);
     }
   }
 }

@@ -44,8 +44,8 @@ struct LineTiling {
 template <class T>
 [[nodiscard]] LineTiling line_tiling();
 
-/// c[m * width + n] += sum over k of rows[m][offsets[k]] * b[k * width + n]
-/// for m < count, n < width.
+/// c[m * c_stride + n] = bias[n] + sum over k of rows[m][offsets[k]] * b[k * width + n], or with
+/// `adds` c[m * c_stride + n] += that sum, for m < count, n < width.
 template <class T>
 struct PointProduct {
   const T* const* rows = nullptr;
@@ -55,6 +55,9 @@ struct PointProduct {
   const T* b = nullptr;
   Index width = 0;  ///< one or two vectors
   T* c = nullptr;
+  Index c_stride = 0;
+  bool adds = false;
+  const T* bias = nullptr;  ///< or nullptr
 };
 
 void point_product(const PointProduct<float>& product);

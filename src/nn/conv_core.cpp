@@ -57,7 +57,12 @@ bool try_direct(const ConvShape& shape, bool gradient, const ConvImage<const T>&
                 const T* bias, const ConvImage<T>& y, const GemmFinish<T>& finish) {
   const Index channels = gradient ? shape.in_channels : shape.out_channels;
   const Index positions = gradient ? shape.in_positions() : shape.out_positions();
-  if (!direct_pays<T>(shape, gradient) || is_channels_last(y, channels, positions)) return false;
+  if (is_channels_last(y, channels, positions)) {
+    if (gradient || !direct_last_pays(shape, x)) return false;
+    direct_last_convolution(shape, x, w, bias, y, finish);
+    return true;
+  }
+  if (!direct_pays<T>(shape, gradient)) return false;
   direct_convolution(shape, gradient, x, w, bias, y, finish);
   return true;
 }
@@ -102,6 +107,7 @@ PreparedWeights<T> prepare_weights(const ConvShape& shape, const ConvImage<const
   prepared.tile = problem.tile;
   if (prepared.transformed.size() > 0) return prepared;
   const bool last = channels_last && shape.out_channels > 1 && shape.out_positions() > 1;
+  if (last ? direct_last_pays(shape, x) : direct_pays<T>(shape, false)) return prepared;
   const DirectForward<T> direct(shape, x, last);
   prepared.product = ProductWeights<T>(shape, direct.layout, true, w);
   prepared.target = simd::active_target();

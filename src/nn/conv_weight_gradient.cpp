@@ -234,6 +234,8 @@ class PointBlock {
     product.count = count;
     product.width = width;
     product.c = sums + column * plan_.rows + row * width;
+    product.c_stride = width;
+    product.adds = true;
     for (Index k = begin; k < end; k += kPointDepth) {
       product.offsets = offsets_.data() + k;
       product.depth = std::min(kPointDepth, end - k);

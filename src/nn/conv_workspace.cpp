@@ -105,6 +105,10 @@ template <class T>
 Index conv_forward_bytes(const ConvShape& shape, bool channels_last, int threads) {
   if (is_depthwise(shape)) return depthwise_bytes<T>(shape, channels_last, threads);
   if (by_direct<T>(shape, false, channels_last)) return direct_bytes<T>(shape, false, threads);
+  if (channels_last && !by_winograd(shape, false) &&
+      direct_last_pays(shape, image_of<T>(shape.in_channels, shape.in, true))) {
+    return direct_last_bytes<T>(shape, threads);
+  }
   const Index rows = shape.in_group() * shape.taps();
   Gather<T> gather = gather_of(shape, image_of<T>(shape.in_channels, shape.in, channels_last));
   const Index together = channels_last ? shape.images : 1;

@@ -20,6 +20,16 @@ void direct_convolution(const ConvShape& shape, bool gradient, const ConvImage<c
                         const T* w, const T* bias, const ConvImage<T>& y,
                         const GemmFinish<T>& finish);
 
+/// The same with channels last, forward: a band is a copy of its lines, of which each step of the
+/// sum takes one element for each of several positions, and outputs are in the lanes.
+template <class T>
+[[nodiscard]] bool direct_last_pays(const ConvShape& shape, const ConvImage<const T>& x);
+template <class T>
+void direct_last_convolution(const ConvShape& shape, const ConvImage<const T>& x, const T* w,
+                             const T* bias, const ConvImage<T>& y, const GemmFinish<T>& finish);
+template <class T>
+[[nodiscard]] Index direct_last_bytes(const ConvShape& shape, int threads);
+
 template <class T>
 [[nodiscard]] Index direct_bytes(const ConvShape& shape, bool gradient, int threads);
 

@@ -97,6 +97,8 @@ const ConvCase kCases[] = {
      {1, 1},
      {2, 1},
      P::asymmetric({0, 3}, {1, 2})},
+    {"few_channels_stride", 2, 3, 32, 1, {30, 45}, {7, 7}, {2, 2}, {1, 1}, 3},
+    {"few_channels_stride_three", 1, 6, 20, 2, {31, 50}, {2, 3}, {2, 3}, {2, 4}, 1},
     {"few_channels_line_stride", 2, 5, 7, 1, {23, 18}, {4, 3}, {3, 1}, {1, 2}, 2},
     // More steps than are summed up at once.
     {"few_channels_deep", 1, 40, 3, 1, {9, 11}, {5, 3}, {1, 1}, {1, 1}, 1},

@@ -22,11 +22,19 @@ struct Case {
 };
 // Tiles that end with the image and beyond it, one and several blocks, widths below a vector.
 const Case kCases[] = {
-    {6, 64, 64, 8, 8, 1},    {3, 80, 64, 9, 23, PaddingMode::asymmetric({0, 1}, {2, 0})},
-    {4, 64, 96, 14, 7, {}},  {1, 64, 64, 41, 37, 1},
-    {2, 128, 64, 12, 21, 2}, {1, 160, 80, 14, 14, 1},
-    {1, 32, 48, 14, 11, 1},  {3, 48, 32, 7, 7, 1},  // the fewest channels and tiles
+    {6, 64, 64, 8, 8, 1},
+    {3, 80, 64, 9, 23, PaddingMode::asymmetric({0, 1}, {2, 0})},
+    {4, 64, 96, 14, 7, {}},
+    {1, 64, 64, 41, 37, 1},
+    {2, 128, 64, 12, 21, 2},
+    {1, 160, 80, 14, 14, 1},
+    {1, 32, 48, 14, 11, 1},
+    {3, 48, 32, 7, 7, 1},  // the fewest channels and tiles
     {3, 32, 48, 12, 11, 1},
+    // Tiles of 2 x 2.
+    {1, 160, 80, 7, 7, 1},
+    {2, 48, 96, 5, 8, PaddingMode::asymmetric({0, 1}, {2, 0})},
+    {1, 272, 32, 7, 8, 1},
 };
 
 Array<float> in_format(const Array<float>& x, DataFormat format) {
