@@ -33,7 +33,7 @@ const Case kCases[] = {
     {3, 32, 48, 12, 11, 1},
     // Tiles of 2 x 2.
     {1, 160, 80, 7, 7, 1},
-    {2, 48, 96, 5, 8, PaddingMode::asymmetric({0, 1}, {2, 0})},
+    {2, 48, 96, 6, 8, PaddingMode::asymmetric({0, 1}, {2, 0})},
     {1, 272, 32, 7, 8, 1},
 };
 
