@@ -88,6 +88,38 @@ struct DirectForward {
 
 }  // namespace
 
+namespace {
+
+/// The product of one image with weights (outputs, rows) as they are, cut by outputs.
+template <class T>
+void product_by_outputs(const Gather<T>& gather, Index outputs, const WeightLayout& layout,
+                        const T* w, const T* bias, const GatherOutput<T>& out,
+                        const GemmFinish<T>& finish) {
+  // Each part packs the image: a few parts of many outputs.
+  constexpr Index kMostParts = 4;
+  constexpr Index kLeastOutputs = 128;
+  const Index rows = gather.rows();
+  const Index chunk = ceil_div(outputs, kMostParts * kLeastOutputs) * kLeastOutputs;
+  const auto product = [&](Index i) {
+    const Index first = i * chunk;
+    const Index count = std::min(chunk, outputs - first);
+    const bool packs = packing_pays(layout.right, 1, gather.positions(), count, rows);
+    const ProductWeights<T> weights(1, count, rows, layout, packs, w + first * rows);
+    GemmOptions<T> options;
+    options.bias = bias == nullptr ? nullptr : bias + first;
+    options.finish = finish;
+    gathered_product<T>(
+        gather, weights.group(0), layout.right,
+        {out.data + first * out.channel_stride, out.channel_stride, out.position_stride}, options);
+  };
+  const Index grain = std::max<Index>(1, kSmallProduct / 8 / (chunk * rows * gather.positions()));
+  parallel_for(ceil_div(outputs, chunk), grain, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) product(i);
+  });
+}
+
+}  // namespace
+
 template <class T>
 PreparedWeights<T> prepare_weights(const ConvShape& shape, const ConvImage<const T>& x,
                                    bool channels_last, const T* w) {
@@ -140,6 +172,14 @@ void conv_forward(const ConvShape& shape, const ConvImage<const T>& x, const T* 
   const bool packed = prepared != nullptr && prepared->product.is_packed() &&
                       prepared->product.layout() == layout &&
                       prepared->target == simd::active_target();
+  // What one thread packs another would have to fetch from its cache. So where one image reads the
+  // weights but a few times each thread packs those of outputs of its own.
+  const bool alone = shape.images * shape.groups == 1 && gather.is_plain();
+  if (!packed && alone && layout.right && few_positions(positions)) {
+    product_by_outputs(gather, out_group, layout, w, bias, {y.data, y.channel_stride, step},
+                       finish);
+    return;
+  }
   ProductWeights<T> own;
   if (!packed) {
     own = ProductWeights<T>(

@@ -39,7 +39,11 @@ void taps_first(const T* from, Index rows, Index channels, Index taps, T* to) {
 }  // namespace
 
 bool weights_right(bool last, Index positions, Index depth) {
-  return last || (positions <= kFewPositions && depth >= kTurnedDepth);
+  return last || (few_positions(positions) && depth >= kTurnedDepth);
+}
+
+bool few_positions(Index positions) {
+  return positions <= kFewPositions;
 }
 
 bool packing_pays(bool right, Index images, Index positions, Index m, Index depth) {

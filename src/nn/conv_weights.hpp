@@ -61,6 +61,9 @@ struct PreparedWeights {
 /// where they are adjacent (`last`), and where an image has few positions.
 [[nodiscard]] bool weights_right(bool last, Index positions, Index depth);
 
+/// True where an image has few positions: weights that are packed are then read a few times.
+[[nodiscard]] bool few_positions(Index positions);
+
 /// True where packing the weights (m, depth) of a call pays: for so many positions of each image.
 [[nodiscard]] bool packing_pays(bool right, Index images, Index positions, Index m, Index depth);
 

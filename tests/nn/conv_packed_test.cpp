@@ -31,6 +31,7 @@ const Case kCases[] = {
     {"small images, groups", 2, 66, 9, 5, 34, 3, {.dilation = 2, .groups = 2}},
     {"large images", 2, 5, 33, 40, 20, 3, {.padding = PaddingMode::asymmetric({0, 1}, {2, 0})}},
     {"pointwise", 3, 300, 14, 14, 37, 1, {}},
+    {"pointwise, one image", 1, 260, 14, 14, 290, 1, {}},
     {"pointwise, large", 2, 20, 31, 33, 40, 1, {}},
     {"pointwise, stride", 2, 300, 15, 14, 18, 1, {.stride = 2}},
     {"stride", 2, 32, 29, 30, 48, 3, {.stride = {2, 3}, .padding = 1}},
@@ -85,6 +86,7 @@ TYPED_TEST(PackedConv, IsTheConvolution) {
       });
       const auto packed = nn::pack_conv2d_weight(w, x.shape(), options);
       test::expect_same_on_any_number_of_threads([&] { return nn::conv2d(x, packed, bias); });
+      test::expect_same_on_any_number_of_threads([&] { return nn::conv2d(x, w, bias, options); });
     }
   }
 }

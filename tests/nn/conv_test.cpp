@@ -26,6 +26,7 @@ using nn::Conv2dOptions;
 using nn::Conv3dOptions;
 const ConvCase kCases[] = {
     {"one_by_one", 2, 5, 7, 1, {9, 6}, {1, 1}, {1, 1}, {1, 1}, {}},
+    {"one_by_one_outputs", 1, 260, 290, 1, {13, 14}, {1, 1}, {1, 1}, {1, 1}, {}},
     {"one_by_one_stride", 2, 5, 7, 1, {9, 6}, {1, 1}, {2, 3}, {1, 1}, {}},
     {"three_by_three", 2, 3, 4, 1, {8, 9}, {3, 3}, {1, 1}, {1, 1}, 1},
     {"one_image_many_channels", 1, 70, 33, 1, {7, 7}, {3, 3}, {1, 1}, {1, 1}, 1},
