@@ -138,17 +138,28 @@ struct ProductStep : Adding<ProductStep> {
   }
 };
 
-/// Extremes. Max and Min lose NaNs on some targets, so these are kept in the second vector.
+/// Extremes. Max and Min lose NaNs on some targets; the squares that are added up in the second
+/// vector do not, and are NaN for nothing else. They begin at 1, so that tiny ones cost nothing.
 template <class Self>
 struct Extreme {
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE Accumulator<V> Init(D d) {
-    return {hn::Set(d, Self::template Worst<hn::TFromD<D>>()), hn::Zero(d)};
+    return {hn::Set(d, Self::template Worst<hn::TFromD<D>>()), hn::Set(d, hn::TFromD<D>(1))};
   }
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE Accumulator<V> Step(D /*d*/, Accumulator<V> acc, V x, V /*p*/) {
-    const V value = Self::Map(x);
-    return {Self::Better(acc.first, value), hn::IfThenElse(hn::IsNaN(x), x, acc.second)};
+    return {Self::Better(acc.first, Self::Map(x)), hn::MulAdd(x, x, acc.second)};
+  }
+  /// Four steps, of which an accumulator waits for one of each kind.
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE Accumulator<V> FourSteps(D d, Accumulator<V> acc, V (&x)[4]) {
+    V best = Self::Better(Self::Better(Self::Map(x[0]), Self::Map(x[1])),
+                          Self::Better(Self::Map(x[2]), Self::Map(x[3])));
+    V squares = hn::Set(d, hn::TFromD<D>(1));
+    for (const V& v : x) {
+      squares = hn::MulAdd(v, v, squares);
+    }
+    return {Self::Better(acc.first, best), hn::Add(acc.second, squares)};
   }
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE Accumulator<V> Merge(D /*d*/, Accumulator<V> a, Accumulator<V> b) {
@@ -252,34 +263,27 @@ struct ColumnPositionStep {
   static constexpr bool kExtreme = false;
 };
 
-/// NaN in either of two vectors, lane by lane or, where that is cheaper, of both together.
+/// The vector at p, for several uses: GCC would read memory for each of them.
+template <class D>
+HWY_INLINE hn::Vec<D> LoadOnce(D d, const hn::TFromD<D>* p) {
+  auto v = hn::LoadU(d, p);
 #if LAMINA_MATH_AVX512
-HWY_INLINE hn::Mask512<float> EitherNaN(hn::Vec512<float> a, hn::Vec512<float> b) {
-  return hn::Mask512<float>{_mm512_cmp_ps_mask(a.raw, b.raw, _CMP_UNORD_Q)};
-}
-HWY_INLINE hn::Mask512<double> EitherNaN(hn::Vec512<double> a, hn::Vec512<double> b) {
-  return hn::Mask512<double>{_mm512_cmp_pd_mask(a.raw, b.raw, _CMP_UNORD_Q)};
-}
-#else
-template <class V>
-HWY_INLINE auto EitherNaN(V a, V b) {
-  return hn::Or(hn::IsNaN(a), hn::IsNaN(b));
-}
+  asm("" : "+v"(v.raw));
 #endif
+  return v;
+}
 
-/// Four vectors at a time, twice. Extremes look for NaN in pairs.
+/// Four vectors at a time.
 template <class S, class D, class V = hn::Vec<D>, class T = hn::TFromD<D>>
 HWY_INLINE Index RowQuads(D d, const T* x, Index n, V p, Accumulator<V> (&s)[4]) {
   const Index lanes = static_cast<Index>(hn::Lanes(d));
-  auto nan = hn::IsNaN(hn::Zero(d));
-  const auto quad = [&](const T* from) HWY_ATTR {
+  const auto quad = [&](const T* from, Accumulator<V>& one) HWY_ATTR {
     if constexpr (S::kExtreme) {
       V v[4];
       for (Index k = 0; k < 4; ++k) {
-        v[k] = hn::LoadU(d, from + k * lanes);
-        s[k].first = S::Better(s[k].first, S::Map(v[k]));
+        v[k] = LoadOnce(d, from + k * lanes);
       }
-      nan = hn::Or(nan, hn::Or(EitherNaN(v[0], v[1]), EitherNaN(v[2], v[3])));
+      one = S::FourSteps(d, one, v);
     } else {
       for (Index k = 0; k < 4; ++k) {
         s[k] = S::Step(d, s[k], hn::LoadU(d, from + k * lanes), p);
@@ -288,16 +292,12 @@ HWY_INLINE Index RowQuads(D d, const T* x, Index n, V p, Accumulator<V> (&s)[4])
   };
   Index i = 0;
   for (; i + 8 * lanes <= n; i += 8 * lanes) {
-    quad(x + i);
-    quad(x + i + 4 * lanes);
+    quad(x + i, s[0]);
+    quad(x + i + 4 * lanes, s[1]);
   }
   if (i + 4 * lanes <= n) {
-    quad(x + i);
+    quad(x + i, s[0]);
     i += 4 * lanes;
-  }
-  if constexpr (S::kExtreme) {
-    const V none = hn::Set(d, std::numeric_limits<T>::quiet_NaN());
-    s[0].second = hn::IfThenElse(nan, none, s[0].second);
   }
   return i;
 }
@@ -359,8 +359,7 @@ HWY_INLINE void RowPositions(D d, const ReduceRowsArgs<T>& a) {
   }
 }
 
-/// One more step for a vector of columns with each of kColumnRows rows. Extremes look for NaN in
-/// pairs of rows.
+/// One more step for a vector of columns with each of kColumnRows rows.
 constexpr Index kColumnRows = 4;
 template <class S, class D, class V = hn::Vec<D>, class T = hn::TFromD<D>>
 HWY_INLINE Accumulator<V> ColumnRows(D d, Accumulator<V> acc, const T* x, Index stride, V p,
@@ -368,11 +367,9 @@ HWY_INLINE Accumulator<V> ColumnRows(D d, Accumulator<V> acc, const T* x, Index 
   if constexpr (S::kExtreme) {
     V v[kColumnRows];
     for (Index r = 0; r < kColumnRows; ++r) {
-      v[r] = hn::LoadU(d, x + r * stride);
-      acc.first = S::Better(acc.first, S::Map(v[r]));
+      v[r] = LoadOnce(d, x + r * stride);
     }
-    const auto nan = hn::Or(EitherNaN(v[0], v[1]), EitherNaN(v[2], v[3]));
-    acc.second = hn::IfThenElse(nan, hn::Set(d, std::numeric_limits<T>::quiet_NaN()), acc.second);
+    return S::FourSteps(d, acc, v);
   } else {
     for (Index r = 0; r < kColumnRows; ++r) {
       const V q = S::kRowNumbers ? hn::Set(d, static_cast<T>(row + r)) : p;
