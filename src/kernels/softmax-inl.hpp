@@ -342,28 +342,37 @@ struct RowKernel {
   }
 
   template <class D, class T = hn::TFromD<D>>
-  static void Backward(D d, const SoftmaxBackwardArgs<T>& a) {
-    using V = hn::Vec<D>;
+  static HWY_INLINE double BackwardSum(D d, const T* dy, const T* y, Index n) {
+    double sum = 0;
+    for (Index i = 0; i < n; i += kSumBlock) {
+      sum += static_cast<double>(BlockDot(d, dy + i, y + i, std::min(kSumBlock, n - i)));
+    }
+    return sum;
+  }
+
+  template <class D, class T = hn::TFromD<D>>
+  static HWY_INLINE void BackwardFinish(D d, double sum, T factor, const T* dy, const T* y, T* dx,
+                                        Index n) {
     const Index lanes = static_cast<Index>(hn::Lanes(d));
-    const V scale = hn::Set(d, a.scale);
+    const auto scale = hn::Set(d, factor);
+    const auto dot = hn::Set(d, static_cast<T>(sum));
+    Index i = 0;
+    for (; i + lanes <= n; i += lanes) {
+      hn::StoreU(Gradient(d, hn::LoadU(d, dy + i), hn::LoadU(d, y + i), dot, scale), d, dx + i);
+    }
+    if (i < n) {
+      const Index count = n - i;
+      StoreTail(d, Gradient(d, LoadTail(d, dy + i, count), LoadTail(d, y + i, count), dot, scale),
+                dx + i, count);
+    }
+  }
+
+  template <class D, class T = hn::TFromD<D>>
+  static void Backward(D d, const SoftmaxBackwardArgs<T>& a) {
     for (Index row = 0; row < a.count; ++row) {
       const T* dy = a.dy + row * a.dy_stride;
       const T* y = a.y + row * a.y_stride;
-      T* dx = a.dx + row * a.dx_stride;
-      double total = 0;
-      for (Index i = 0; i < a.n; i += kSumBlock) {
-        total += static_cast<double>(BlockDot(d, dy + i, y + i, std::min(kSumBlock, a.n - i)));
-      }
-      const V dot = hn::Set(d, static_cast<T>(total));
-      Index i = 0;
-      for (; i + lanes <= a.n; i += lanes) {
-        hn::StoreU(Gradient(d, hn::LoadU(d, dy + i), hn::LoadU(d, y + i), dot, scale), d, dx + i);
-      }
-      if (i < a.n) {
-        const Index count = a.n - i;
-        StoreTail(d, Gradient(d, LoadTail(d, dy + i, count), LoadTail(d, y + i, count), dot, scale),
-                  dx + i, count);
-      }
+      BackwardFinish(d, BackwardSum(d, dy, y, a.n), a.scale, dy, y, a.dx + row * a.dx_stride, a.n);
     }
   }
 
@@ -601,6 +610,22 @@ double ReadPart(SoftmaxReading reading, const SoftmaxArgs<T>& args, double max, 
   }
   return plain ? RowKernel<true, true>::Read(d, reading, args, max, sum)
                : RowKernel<true, false>::Read(d, reading, args, max, sum);
+}
+
+template <class T>
+double BackwardSumOf(const SoftmaxBackwardArgs<T>& a) {
+  const hn::ScalableTag<T> d;
+  return a.kind == SoftmaxKind::Softmax ? RowKernel<false, true>::BackwardSum(d, a.dy, a.y, a.n)
+                                        : RowKernel<true, true>::BackwardSum(d, a.dy, a.y, a.n);
+}
+template <class T>
+void BackwardFinishOf(const SoftmaxBackwardArgs<T>& a, double sum) {
+  const hn::ScalableTag<T> d;
+  if (a.kind == SoftmaxKind::Softmax) {
+    RowKernel<false, true>::BackwardFinish(d, sum, a.scale, a.dy, a.y, a.dx, a.n);
+  } else {
+    RowKernel<true, true>::BackwardFinish(d, sum, a.scale, a.dy, a.y, a.dx, a.n);
+  }
 }
 
 template <template <bool, bool> class Kernel, class T>

@@ -56,6 +56,12 @@ void softmax_columns(const SoftmaxArgs<float>& args);
 void softmax_columns(const SoftmaxArgs<double>& args);
 void softmax_backward_rows(const SoftmaxBackwardArgs<float>& args);
 void softmax_backward_rows(const SoftmaxBackwardArgs<double>& args);
+/// The two readings of part of one row, for rows that are cut into parts: what the sum over the row
+/// grows by, and dx from the whole sum.
+double softmax_backward_sum(const SoftmaxBackwardArgs<float>& args);
+double softmax_backward_sum(const SoftmaxBackwardArgs<double>& args);
+void softmax_backward_finish(const SoftmaxBackwardArgs<float>& args, double sum);
+void softmax_backward_finish(const SoftmaxBackwardArgs<double>& args, double sum);
 void softmax_backward_columns(const SoftmaxBackwardArgs<float>& args);
 void softmax_backward_columns(const SoftmaxBackwardArgs<double>& args);
 

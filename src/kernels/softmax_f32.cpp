@@ -23,6 +23,12 @@ void SoftmaxColumnsF32(const SoftmaxArgs<float>& args) {
 void SoftmaxBackwardRowsF32(const SoftmaxBackwardArgs<float>& args) {
   DispatchBackward<RowKernel>(args);
 }
+double SoftmaxBackwardSumF32(const SoftmaxBackwardArgs<float>& args) {
+  return BackwardSumOf(args);
+}
+void SoftmaxBackwardFinishF32(const SoftmaxBackwardArgs<float>& args, double sum) {
+  BackwardFinishOf(args, sum);
+}
 void SoftmaxBackwardColumnsF32(const SoftmaxBackwardArgs<float>& args) {
   DispatchBackward<ColumnKernel>(args);
 }
@@ -38,6 +44,8 @@ HWY_EXPORT(SoftmaxRowsF32);
 HWY_EXPORT(SoftmaxPartF32);
 HWY_EXPORT(SoftmaxColumnsF32);
 HWY_EXPORT(SoftmaxBackwardRowsF32);
+HWY_EXPORT(SoftmaxBackwardSumF32);
+HWY_EXPORT(SoftmaxBackwardFinishF32);
 HWY_EXPORT(SoftmaxBackwardColumnsF32);
 
 void softmax_rows(const SoftmaxArgs<float>& args) {
@@ -52,6 +60,12 @@ void softmax_columns(const SoftmaxArgs<float>& args) {
 }
 void softmax_backward_rows(const SoftmaxBackwardArgs<float>& args) {
   HWY_DYNAMIC_DISPATCH(SoftmaxBackwardRowsF32)(args);
+}
+double softmax_backward_sum(const SoftmaxBackwardArgs<float>& args) {
+  return HWY_DYNAMIC_DISPATCH(SoftmaxBackwardSumF32)(args);
+}
+void softmax_backward_finish(const SoftmaxBackwardArgs<float>& args, double sum) {
+  HWY_DYNAMIC_DISPATCH(SoftmaxBackwardFinishF32)(args, sum);
 }
 void softmax_backward_columns(const SoftmaxBackwardArgs<float>& args) {
   HWY_DYNAMIC_DISPATCH(SoftmaxBackwardColumnsF32)(args);

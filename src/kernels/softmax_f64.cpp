@@ -23,6 +23,12 @@ void SoftmaxColumnsF64(const SoftmaxArgs<double>& args) {
 void SoftmaxBackwardRowsF64(const SoftmaxBackwardArgs<double>& args) {
   DispatchBackward<RowKernel>(args);
 }
+double SoftmaxBackwardSumF64(const SoftmaxBackwardArgs<double>& args) {
+  return BackwardSumOf(args);
+}
+void SoftmaxBackwardFinishF64(const SoftmaxBackwardArgs<double>& args, double sum) {
+  BackwardFinishOf(args, sum);
+}
 void SoftmaxBackwardColumnsF64(const SoftmaxBackwardArgs<double>& args) {
   DispatchBackward<ColumnKernel>(args);
 }
@@ -38,6 +44,8 @@ HWY_EXPORT(SoftmaxRowsF64);
 HWY_EXPORT(SoftmaxPartF64);
 HWY_EXPORT(SoftmaxColumnsF64);
 HWY_EXPORT(SoftmaxBackwardRowsF64);
+HWY_EXPORT(SoftmaxBackwardSumF64);
+HWY_EXPORT(SoftmaxBackwardFinishF64);
 HWY_EXPORT(SoftmaxBackwardColumnsF64);
 
 void softmax_rows(const SoftmaxArgs<double>& args) {
@@ -52,6 +60,12 @@ void softmax_columns(const SoftmaxArgs<double>& args) {
 }
 void softmax_backward_rows(const SoftmaxBackwardArgs<double>& args) {
   HWY_DYNAMIC_DISPATCH(SoftmaxBackwardRowsF64)(args);
+}
+double softmax_backward_sum(const SoftmaxBackwardArgs<double>& args) {
+  return HWY_DYNAMIC_DISPATCH(SoftmaxBackwardSumF64)(args);
+}
+void softmax_backward_finish(const SoftmaxBackwardArgs<double>& args, double sum) {
+  HWY_DYNAMIC_DISPATCH(SoftmaxBackwardFinishF64)(args, sum);
 }
 void softmax_backward_columns(const SoftmaxBackwardArgs<double>& args) {
   HWY_DYNAMIC_DISPATCH(SoftmaxBackwardColumnsF64)(args);

@@ -174,6 +174,27 @@ void long_row(const kernels::SoftmaxArgs<T>& row) {
   read(SoftmaxReading::Finish, max, std::accumulate(first, last, 0.0));
 }
 
+/// The gradient in parts, read twice.
+template <class T>
+void long_row_backward(const kernels::SoftmaxBackwardArgs<T>& row) {
+  const Buffer<double> sums(ceil_div(row.n, kGrain));
+  const auto part = [&](Index begin, Index end) {
+    kernels::SoftmaxBackwardArgs<T> result = row;
+    result.dy += begin;
+    result.y += begin;
+    result.dx += begin;
+    result.n = end - begin;
+    return result;
+  };
+  parallel_for(row.n, kGrain, [&](Index begin, Index end) {
+    sums.data()[begin / kGrain] = kernels::softmax_backward_sum(part(begin, end));
+  });
+  const double sum = std::accumulate(sums.data(), sums.data() + sums.size(), 0.0);
+  parallel_for(row.n, kGrain, [&](Index begin, Index end) {
+    kernels::softmax_backward_finish(part(begin, end), sum);
+  });
+}
+
 /// All arguments are checked, x and y are equal or disjoint.
 template <class T>
 void forward(const View<T>& x, const MutView<T>& y, int axis, const Member& member, T scale) {
@@ -260,6 +281,18 @@ void backward(const View<T>& dy, const View<T>& y, const MutView<T>& dx, int axi
     args.count = count;
     return args;
   };
+  if (plan.rows && plan.n >= kLongRow) {
+    plan.outer.for_each_run(0, plan.outer.size(),
+                            [&](auto offsets, Index count, const auto& strides) {
+                              for (Index i = 0; i < count; ++i) {
+                                long_row_backward(args_at(offsets, strides, 1));
+                                for (std::size_t k = 0; k < offsets.size(); ++k) {
+                                  offsets[k] += strides[k];
+                                }
+                              }
+                            });
+    return;
+  }
   run_plan(
       plan, static_cast<Index>(sizeof(T)),
       [&](const auto& offsets, const auto& strides, Index count, bool /*more*/) {

@@ -386,11 +386,31 @@ TYPED_TEST(Softmax, CutsLongRows) {
   using T = TypeParam;
   const Index n = (Index{1} << 18) + 77;
   Array<T> x = uniform_numbers<T>({2, n}, 21);
+  const Array<T> dy = uniform_numbers<T>({2, n}, 22);
   for (const Which which : kAll) {
     const SoftmaxOptions options{.axis = 1, .temperature = 1.5};
     test::expect_same_on_any_number_of_threads([&] { return call<T>(which, x, options); });
+    test::expect_same_on_any_number_of_threads(
+        [&] { return call_backward<T>(which, dy, call<T>(which, x, options), options); });
   }
   const Array<T> y = softmax(x), log_y = log_softmax(x);
+  const Array<T> dx = softmax_backward(dy, y), log_dx = log_softmax_backward(dy, log_y);
+  for (Index row = 0; row < 2; ++row) {
+    long double dot = 0;
+    long double sum = 0;
+    for (Index i = 0; i < n; ++i) {
+      dot += static_cast<long double>(dy(row, i)) * static_cast<long double>(y(row, i));
+      sum += static_cast<long double>(dy(row, i));
+    }
+    const T bound = 32 * std::numeric_limits<T>::epsilon();
+    for (Index i = 0; i < n; ++i) {
+      const auto g = static_cast<long double>(dy(row, i));
+      const auto p = static_cast<long double>(y(row, i));
+      ASSERT_NEAR(dx(row, i), static_cast<T>(p * (g - dot)), bound * y(row, i)) << i;
+      const long double q = std::exp(static_cast<long double>(log_y(row, i)));
+      ASSERT_NEAR(log_dx(row, i), static_cast<T>(g - q * sum), bound) << i;
+    }
+  }
   for (Index row = 0; row < 2; ++row) {
     long double sum = 0;
     for (Index i = 0; i < n; ++i) {
