@@ -108,6 +108,61 @@ HWY_INLINE ExpSum ExpSumOf(const T* x, size_t n, T* exps) {
   return total;
 }
 
+/// Stores x in double.
+template <class D>
+HWY_INLINE void StoreAsDouble(D d, hn::Vec<D> x, double* to) {
+  const hn::ScalableTag<double> dd;
+  auto low = hn::Zero(dd);
+  auto high = low;
+  AddAsDouble(d, x, low, high);
+  hn::StoreU(low, dd, to);
+  if constexpr (sizeof(hn::TFromD<D>) == 4) {
+    hn::StoreU(high, dd, to + hn::Lanes(dd));
+  }
+}
+
+/// One row to a lane. Few classes would leave most lanes of a row's own vector empty, and its sums
+/// across the lanes, its logarithm and its calls cost more than they do.
+template <class T>
+HWY_INLINE void ExpSumFew(const T* x, size_t n, Index rows, ExpSums& result) {
+  const hn::ScalableTag<T> d;
+  const hn::ScalableTag<double> dd;
+  const hn::RebindToSigned<decltype(d)> di;
+  using TI = hn::TFromD<decltype(di)>;
+  constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(d));
+  static_assert(kFewRows % kLanes == 0);
+  HWY_ALIGN T scores[kFewClasses * kLanes];
+  HWY_ALIGN TI places[kLanes];
+  for (Index begin = 0; begin < rows; begin += kLanes) {
+    for (Index lane = 0; lane < kLanes; ++lane) {
+      // Lanes without a row read the last one.
+      places[lane] =
+          static_cast<TI>((begin + lane < rows ? begin + lane : rows - 1) * static_cast<Index>(n));
+    }
+    const auto at = hn::Load(di, places);
+    auto max = hn::Set(d, -std::numeric_limits<T>::infinity());
+    for (size_t c = 0; c < n; ++c) {
+      const auto v = hn::GatherIndex(d, x + c, at);
+      hn::Store(v, d, scores + static_cast<Index>(c) * kLanes);
+      max = hn::Max(v, max);
+    }
+    auto s0 = hn::Zero(dd);
+    auto s1 = s0;
+    for (size_t c = 0; c < n; ++c) {
+      const auto v = hn::Load(d, scores + static_cast<Index>(c) * kLanes);
+      AddAsDouble(d, ExpOfDifference(d, hn::Sub(v, max)), s0, s1);
+    }
+    StoreAsDouble(d, max, result.max + begin);
+    hn::StoreU(s0, dd, result.sum + begin);
+    hn::StoreU(Log(dd, s0), dd, result.log_sum + begin);
+    if constexpr (sizeof(T) == 4) {
+      const Index half = begin + static_cast<Index>(hn::Lanes(dd));
+      hn::StoreU(s1, dd, result.sum + half);
+      hn::StoreU(Log(dd, s1), dd, result.log_sum + half);
+    }
+  }
+}
+
 /// Calls f(index, count, x, t, w) for the vectors of a row.
 template <class T, class F>
 HWY_INLINE void EachVector(const ClassRow<T>& row, const F& f) {

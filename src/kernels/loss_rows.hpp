@@ -21,6 +21,20 @@ struct ExpSum {
 [[nodiscard]] ExpSum exp_sum_row(const float* x, Index n, float* exps);
 [[nodiscard]] ExpSum exp_sum_row(const double* x, Index n, double* exps);
 
+/// Rows of at most this many classes are summed together, one to a lane.
+inline constexpr Index kFewClasses = 32;
+/// How many of them at a time.
+inline constexpr Index kFewRows = 16;
+
+/// The same, with log(sum), for `rows` <= kFewRows adjacent rows of n <= kFewClasses.
+struct ExpSums {
+  double max[kFewRows];
+  double sum[kFewRows];
+  double log_sum[kFewRows];
+};
+void exp_sum_few(const float* x, Index n, Index rows, ExpSums& result);
+void exp_sum_few(const double* x, Index n, Index rows, ExpSums& result);
+
 /// A row of classes with what its loss depends on. The loss of class c is
 ///   nll(c) = max - x[c] + log_sum            of logits,
 ///            -x[c]                           of log-probabilities,

@@ -15,6 +15,9 @@ namespace lamina::kernels::HWY_NAMESPACE {
 ExpSum ExpSumRowF32(const float* x, size_t n, float* exps) {
   return losses::ExpSumOf(x, n, exps);
 }
+void ExpSumFewF32(const float* x, size_t n, Index rows, ExpSums& result) {
+  losses::ExpSumFew(x, n, rows, result);
+}
 RowLoss RowLossF32(const ClassRow<float>& row) {
   return losses::RowLossOf(row);
 }
@@ -32,12 +35,16 @@ HWY_AFTER_NAMESPACE();
 namespace lamina::kernels {
 
 HWY_EXPORT(ExpSumRowF32);
+HWY_EXPORT(ExpSumFewF32);
 HWY_EXPORT(RowLossF32);
 HWY_EXPORT(RowBackwardF32);
 HWY_EXPORT(RowBackwardTargetF32);
 
 ExpSum exp_sum_row(const float* x, Index n, float* exps) {
   return HWY_DYNAMIC_DISPATCH(ExpSumRowF32)(x, static_cast<size_t>(n), exps);
+}
+void exp_sum_few(const float* x, Index n, Index rows, ExpSums& result) {
+  HWY_DYNAMIC_DISPATCH(ExpSumFewF32)(x, static_cast<size_t>(n), rows, result);
 }
 RowLoss row_loss(const ClassRow<float>& row) {
   return HWY_DYNAMIC_DISPATCH(RowLossF32)(row);

@@ -15,6 +15,9 @@ namespace lamina::kernels::HWY_NAMESPACE {
 ExpSum ExpSumRowF64(const double* x, size_t n, double* exps) {
   return losses::ExpSumOf(x, n, exps);
 }
+void ExpSumFewF64(const double* x, size_t n, Index rows, ExpSums& result) {
+  losses::ExpSumFew(x, n, rows, result);
+}
 RowLoss RowLossF64(const ClassRow<double>& row) {
   return losses::RowLossOf(row);
 }
@@ -32,12 +35,16 @@ HWY_AFTER_NAMESPACE();
 namespace lamina::kernels {
 
 HWY_EXPORT(ExpSumRowF64);
+HWY_EXPORT(ExpSumFewF64);
 HWY_EXPORT(RowLossF64);
 HWY_EXPORT(RowBackwardF64);
 HWY_EXPORT(RowBackwardTargetF64);
 
 ExpSum exp_sum_row(const double* x, Index n, double* exps) {
   return HWY_DYNAMIC_DISPATCH(ExpSumRowF64)(x, static_cast<size_t>(n), exps);
+}
+void exp_sum_few(const double* x, Index n, Index rows, ExpSums& result) {
+  HWY_DYNAMIC_DISPATCH(ExpSumFewF64)(x, static_cast<size_t>(n), rows, result);
 }
 RowLoss row_loss(const ClassRow<double>& row) {
   return HWY_DYNAMIC_DISPATCH(RowLossF64)(row);

@@ -64,10 +64,10 @@ class Problem {
   /// result: (1) or one element a row, without gaps.
   void forward(T* result) const {
     finish(result, detail::sum_over_chunks<Totals>(rows_, grain(), [&](Index begin, Index end) {
-             const Buffers buffers(*this);
+             Buffers buffers(*this, begin, end);
              Totals sum;
              for (Index r = begin; r < end; ++r) {
-               const Prepared row = prepare(r, buffers, nullptr);
+               const Prepared& row = prepare(r, buffers, nullptr);
                sum += loss_of(row, r, result);
              }
              return sum;
@@ -80,12 +80,12 @@ class Problem {
   }
 
   void backward(const View<T>& dy, const MutView<T>& out) const {
-    each_gradient(dy, out, [&](Index r, double g, const Buffers& buffers, T* dx) {
+    each_gradient(dy, out, [&](Index r, double g, Buffers& buffers, T* dx) {
       gradient_of(prepare(r, buffers, dx), r, g, dx);
     });
   }
   void backward_true(const View<T>& dy, const MutView<T>& out) const {
-    each_gradient(dy, out, [&](Index r, double g, const Buffers& buffers, T* dt) {
+    each_gradient(dy, out, [&](Index r, double g, Buffers& buffers, T* dt) {
       kernels::row_backward_target(prepare(r, buffers, nullptr).row, g, dt);
     });
   }
@@ -93,11 +93,11 @@ class Problem {
   void forward_and_backward(T* loss, T* gradient) const {
     const double g = row_share();
     finish(loss, detail::sum_over_chunks<Totals>(rows_, grain(), [&](Index begin, Index end) {
-             const Buffers buffers(*this);
+             Buffers buffers(*this, begin, end);
              Totals sum;
              for (Index r = begin; r < end; ++r) {
                T* dx = gradient + r * classes_;
-               const Prepared row = prepare(r, buffers, dx);
+               const Prepared& row = prepare(r, buffers, dx);
                sum += loss_of(row, r, loss);
                gradient_of(row, r, g, dx);
              }
@@ -172,13 +172,40 @@ class Problem {
   [[nodiscard]] Buffer<T> row_buffer(const Rows<T>& rows) const {
     return rows.in_place() ? Buffer<T>() : Buffer<T>(classes_);
   }
-  /// For rows that must be gathered.
+  /// Rows of few logits are read kFewRows at a time, wherever they lie.
+  [[nodiscard]] bool few() const {
+    return scores_ == Scores::Logits && classes_ <= kernels::kFewClasses;
+  }
+  /// A row read, and what its loss and its gradient share.
+  struct Prepared {
+    ClassRow<T> row;
+    bool ignored = false;
+    kernels::RowLoss sums{};  ///< over all classes, where the targets or the smoothing need them
+  };
+  /// Rows [begin, end) are read in order.
   struct Buffers {
-    explicit Buffers(const Problem& problem)
-        : x(problem.row_buffer(problem.x_)),
-          t(problem.targets_ ? problem.row_buffer(*problem.targets_) : Buffer<T>()) {}
-    Buffer<T> x;
+    Buffers(const Problem& problem, Index first, Index last)
+        : begin(first),
+          end(last),
+          x(problem.few()
+                ? Buffer<T>(problem.x_.contiguous() ? 0 : kernels::kFewRows * problem.classes_)
+                : problem.row_buffer(problem.x_)),
+          t(problem.targets_ ? problem.row_buffer(*problem.targets_) : Buffer<T>()) {
+      ClassRow<T>& row = prepared.row;
+      row.scores = problem.scores_;
+      row.n = problem.classes_;
+      row.w = problem.weight_.empty() ? nullptr : problem.weight_.data();
+      row.t_scale = 1.0 - problem.smoothing_;
+      row.t_add = problem.smooth_share_;
+      row.epsilon = problem.epsilon_;
+    }
+    Index begin;
+    Index end;
+    Buffer<T> x;  ///< rows that are gathered
     Buffer<T> t;
+    kernels::ExpSums sums;  ///< of few classes, for kFewRows rows from `group` on
+    Index group = -1;
+    Prepared prepared;  ///< the row at hand
   };
   [[nodiscard]] bool ignored(Index r) const {
     return ignore_index_ && labels_[r] == *ignore_index_;
@@ -187,33 +214,21 @@ class Problem {
     return weight_.empty() ? 1.0 : static_cast<double>(weight_.data()[c]);
   }
 
-  /// A row read, and what its loss and its gradient share.
-  struct Prepared {
-    ClassRow<T> row;
-    bool ignored = false;
-    kernels::RowLoss sums{};  ///< over all classes, where the targets or the smoothing need them
-  };
-  [[nodiscard]] Prepared prepare(Index r, const Buffers& buffers, T* exps) const {
-    Prepared result;
+  const Prepared& prepare(Index r, Buffers& buffers, T* exps) const {
+    Prepared& result = buffers.prepared;
     result.ignored = !targets_ && ignored(r);
     if (result.ignored) {
       return result;
     }
     ClassRow<T>& row = result.row;
-    row.scores = scores_;
-    row.n = classes_;
-    row.x = x_.row(r, buffers.x.data());
+    row.x = few() ? few_row(r, buffers, row) : x_.row(r, buffers.x.data());
     row.t = targets_ ? targets_->row(r, buffers.t.data()) : nullptr;
-    row.w = weight_.empty() ? nullptr : weight_.data();
-    row.t_scale = 1.0 - smoothing_;
-    row.t_add = smooth_share_;
-    row.epsilon = epsilon_;
-    if (scores_ == Scores::Logits) {
+    if (scores_ == Scores::Logits && !few()) {
       // The exponentials go where the gradient will be, which may be where x is; it needs x no
       // more.
-      // A few are sooner computed again than read back right after a masked store.
-      constexpr Index kFew = 64;
-      row.exps = classes_ > kFew && classes_ <= kernels::kExpBlock ? exps : nullptr;
+      // Not many are sooner computed again than read back right after a masked store.
+      constexpr Index kNotMany = 64;
+      row.exps = classes_ > kNotMany && classes_ <= kernels::kExpBlock ? exps : nullptr;
       const kernels::ExpSum sum =
           kernels::exp_sum_row(row.x, row.n, row.exps == nullptr ? nullptr : exps);
       row.max = sum.max;
@@ -224,6 +239,29 @@ class Problem {
       result.sums = kernels::row_loss(row);
     }
     return result;
+  }
+  /// Row r and what is known of it, found out for all of its group at the first of them: a gradient
+  /// may be written where rows of before were.
+  const T* few_row(Index r, Buffers& buffers, ClassRow<T>& row) const {
+    const Index place = (r - buffers.begin) % kernels::kFewRows;
+    const Index group = r - place;
+    const T* const rows = x_.contiguous() ? x_.row(group, nullptr) : buffers.x.data();
+    if (buffers.group != group) {
+      const Index count = std::min(kernels::kFewRows, buffers.end - group);
+      for (Index i = 0; i < count && !x_.contiguous(); ++i) {
+        T* const to = buffers.x.data() + i * classes_;
+        const T* const from = x_.row(group + i, to);
+        if (from != to) {
+          std::copy_n(from, classes_, to);
+        }
+      }
+      kernels::exp_sum_few(rows, classes_, count, buffers.sums);
+      buffers.group = group;
+    }
+    row.max = buffers.sums.max[place];
+    row.exp_sum = buffers.sums.sum[place];
+    row.log_sum = buffers.sums.log_sum[place];
+    return rows + place * classes_;
   }
   [[nodiscard]] double nll(const ClassRow<T>& row, std::int64_t c) const {
     const auto score = static_cast<double>(row.x[c]);
@@ -311,7 +349,7 @@ class Problem {
     const double scale = each ? 1.0 : static_cast<double>(dy.item()) * row_share();
     const Rows<T> target(out);
     parallel_for(rows_, grain(), [&](Index begin, Index end) {
-      const Buffers buffers(*this);
+      Buffers buffers(*this, begin, end);
       const Buffer<T> out_buffer = row_buffer(target);
       for (Index r = begin; r < end; ++r) {
         const double g = each ? static_cast<double>(upstream.data()[r]) : scale;

@@ -14,6 +14,7 @@ class Rows {
     length_ = view_.shape().back();
     step_ = view_.strides().back();
   }
+  [[nodiscard]] bool contiguous() const { return contiguous_; }
   [[nodiscard]] bool in_place() const { return contiguous_ || step_ == 1 || length_ <= 1; }
   /// `buffer` has room for a row; unused if in_place().
   [[nodiscard]] const T* row(Index r, T* buffer) const {

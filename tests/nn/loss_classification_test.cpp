@@ -289,6 +289,32 @@ TYPED_TEST(ClassLoss, AnyLayoutGivesTheSame) {
   EXPECT_EQ(cross_entropy(Array<std::int64_t>::scalar(2), one_row).shape(), Shape{});
 }
 
+TYPED_TEST(ClassLoss, FewClassesInAnyCompany) {
+  using T = TypeParam;
+  constexpr Index kRows = 37;
+  for (const simd::Target target : simd::supported_targets()) {
+    simd::force(target);
+    for (const Index classes : {1, 2, 3, 15, 16, 17, 31, 32, 33}) {
+      const Array<T> x = random_scores<T>(Shape{kRows, classes}, Kind::CrossEntropy, 3);
+      const Array<std::int64_t> y = random_labels(Shape{kRows}, classes, 4);
+      CrossEntropyOptions<T> o{ReductionMode::None, {}, y(5), 0.0};
+      const LossAndGradient<T> all = cross_entropy_with_gradient(y, x, o);
+      Array<T> in_place = x;
+      cross_entropy_backward_into<T>(Array<T>::ones(Shape{kRows}), y, in_place, in_place, o);
+      EXPECT_TRUE(in_place == all.gradient);
+      const Array<T> turned = x.t().copy();
+      EXPECT_TRUE(cross_entropy<T>(y, turned.t(), o) == all.loss);
+      for (Index r = 0; r < kRows; ++r) {
+        const LossAndGradient<T> one =
+            cross_entropy_with_gradient(Array<std::int64_t>::scalar(y(r)), x.row(r), o);
+        EXPECT_EQ(one.loss.item(), all.loss(r)) << classes << ' ' << r;
+        EXPECT_TRUE(one.gradient == all.gradient.row(r)) << classes << ' ' << r;
+      }
+    }
+  }
+  simd::reset();
+}
+
 TYPED_TEST(ClassLoss, WithGradientIsBothAtOnce) {
   using T = TypeParam;
   const Array<T> x = random_scores<T>(Shape{7, 21}, Kind::CrossEntropy, 3);
