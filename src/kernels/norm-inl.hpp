@@ -96,6 +96,7 @@ template <int K, class D>
 struct Sums {
   using V = hn::Vec<D>;
   V v[K];
+  HWY_INLINE Sums() {}  // an implicit one is not compiled for the target (NEON)
   HWY_INLINE void Clear(D d) {
     Repeat<K>([&](auto k) LAMINA_NORM_INLINE { v[k] = hn::Zero(d); });
   }

@@ -329,7 +329,7 @@ TYPED_TEST(IntoGradients, OfArithmetic) {
       C::check(
           name.c_str(), {{2, 4}, a, {2, 4}},
           [op = row.op](LAMINA_V) { return nn::binary_backward_a<T>(op, v[0], v[1], v[2]); },
-          [op = row.op, a](LAMINA_V, LAMINA_OUT) {
+          [op = row.op](LAMINA_V, LAMINA_OUT) {
             nn::binary_backward_a_into<T>(op, v[0], v[1], v[2], out);
           },
           a.rank() == 2 && a[1] == 4 ? Freedom{.legal = {"2-"}} : freedom);

@@ -244,11 +244,11 @@ void check_case(const PoolCase& c, DataFormat format) {
 class PoolingTest : public ::testing::TestWithParam<std::tuple<PoolCase, DataFormat>> {};
 
 TEST_P(PoolingTest, AgreesWithTheDefinitionOnEveryTarget) {
-  const auto& [c, format] = GetParam();
-  test::for_each_target([&, &c = c, &format = format] {
-    check_case<float>(c, format);
-    check_case<double>(c, format);
-  });
+  test::for_each_target(
+      [&, &pool_case = std::get<0>(GetParam()), format = std::get<1>(GetParam())] {
+        check_case<float>(pool_case, format);
+        check_case<double>(pool_case, format);
+      });
 }
 
 TEST_P(PoolingTest, BitEqualOnAnyNumberOfThreads) {
