@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "nn/max_pool_places.hpp"
+
 namespace lamina::nn {
 
 using autograd::Gradients;
@@ -16,15 +18,15 @@ bool recorded(const Var<T>& x) {
   return autograd::VarAccess<T>::records(std::span<const Var<T>>(&x, 1));
 }
 
-/// Maxima whose gradients go to `indices`.
-template <class T, int Rank>
-Var<T> record_max(const Var<T>& x, Array<T> values, Array<std::int64_t> indices, DataFormat format,
+/// Maxima whose gradients go to `places`: indices, or something smaller.
+template <class T, int Rank, class Places>
+Var<T> record_max(const Var<T>& x, Array<T> values, Places places, DataFormat format,
                   const char* name) {
   return make_var(
       std::move(values), {x},
-      [indices = std::move(indices), format](const Array<T>& dy, Gradients<T>& gradients) {
+      [places = std::move(places), format](const Array<T>& dy, Gradients<T>& gradients) {
         gradients.add(0,
-                      detail::max_pool_backward<T, Rank>(dy, indices, gradients.shape(0), format));
+                      detail::max_pool_backward<T, Rank>(dy, places, gradients.shape(0), format));
       },
       name);
 }
@@ -32,8 +34,11 @@ Var<T> record_max(const Var<T>& x, Array<T> values, Array<std::int64_t> indices,
 template <class T, int Rank>
 Var<T> max_pool(const Var<T>& x, const PerAxis<Rank>& kernel, const PoolOptions<Rank>& options,
                 const char* name) {
-  MaxPoolResult<T> result = detail::max_pool<T, Rank>(x.value(), kernel, recorded(x), options);
-  return record_max<T, Rank>(x, std::move(result.values), std::move(result.indices), options.format,
+  if (!recorded(x)) {
+    return Var<T>(detail::max_pool<T, Rank>(x.value(), kernel, false, options).values);
+  }
+  detail::PlacedMaxima<T> result = detail::max_pool_places<T, Rank>(x.value(), kernel, options);
+  return record_max<T, Rank>(x, std::move(result.values), std::move(result.places), options.format,
                              name);
 }
 

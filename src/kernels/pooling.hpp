@@ -97,6 +97,33 @@ struct PoolPlanes {
 void pool_planes(const PoolPlanes<float>& args, Index begin, Index end);
 void pool_planes(const PoolPlanes<double>& args, Index begin, Index end);
 
+/// Planes of x cut in blocks of two by two, channels first and without gaps: out = in / 2, rounded
+/// down.
+template <class T>
+struct PoolBlocks {
+  Index in_height = 1, in_width = 1;
+  Index out_height = 1, out_width = 1;
+};
+
+/// Whole vectors of taps are written.
+inline constexpr Index kPoolTapPitch = 16;
+/// Taps of a line of `outputs` blocks.
+[[nodiscard]] constexpr Index pool_tap_pitch(Index outputs) {
+  return (outputs + kPoolTapPitch - 1) / kPoolTapPitch * kPoolTapPitch;
+}
+
+/// Lines [begin, end) of y (planes, out): the maximum of each block. taps (lines, pitch): where it
+/// was, 2 * row + column.
+void pool_blocks(const PoolBlocks<float>& args, const float* x, float* y, std::uint8_t* taps,
+                 Index begin, Index end);
+void pool_blocks(const PoolBlocks<double>& args, const double* x, double* y, std::uint8_t* taps,
+                 Index begin, Index end);
+/// The lines of dx that belong to them: dy at the tap, else 0.
+void pool_blocks_backward(const PoolBlocks<float>& args, const float* dy, const std::uint8_t* taps,
+                          float* dx, Index begin, Index end);
+void pool_blocks_backward(const PoolBlocks<double>& args, const double* dy,
+                          const std::uint8_t* taps, double* dx, Index begin, Index end);
+
 /// The windows that hold each element of one axis of x, and what a window's gradient is multiplied
 /// by on this axis.
 template <class T>

@@ -4,6 +4,7 @@
 #define HWY_TARGET_INCLUDE "kernels/pooling_f32.cpp"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
+#include "kernels/pooling_blocks-inl.hpp"
 #include "kernels/pooling_run-inl.hpp"
 #include "kernels/pooling_spread-inl.hpp"
 
@@ -26,6 +27,14 @@ void PoolSpreadLinesF32(const PoolSpreadArgs<float>& args, Index begin, Index en
 void PoolSpreadChannelsF32(const PoolSpreadArgs<float>& args, Index begin, Index end) {
   PoolSpreadChannels(args, begin, end);
 }
+void PoolBlocksF32(const PoolBlocks<float>& args, const float* x, float* y, std::uint8_t* taps,
+                   Index begin, Index end) {
+  PoolBlocksRun(args, x, y, taps, begin, end);
+}
+void PoolBlocksBackwardF32(const PoolBlocks<float>& args, const float* dy, const std::uint8_t* taps,
+                           float* dx, Index begin, Index end) {
+  PoolBlocksBackwardRun(args, dy, taps, dx, begin, end);
+}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace lamina::kernels
@@ -39,6 +48,8 @@ HWY_EXPORT(PoolChannelsF32);
 HWY_EXPORT(PoolPlanesF32);
 HWY_EXPORT(PoolSpreadLinesF32);
 HWY_EXPORT(PoolSpreadChannelsF32);
+HWY_EXPORT(PoolBlocksF32);
+HWY_EXPORT(PoolBlocksBackwardF32);
 
 void pool_lines(const PoolArgs<float>& args, Index begin, Index end, float* scratch) {
   HWY_DYNAMIC_DISPATCH(PoolLinesF32)(args, begin, end, scratch);
@@ -54,6 +65,14 @@ void pool_spread_lines(const PoolSpreadArgs<float>& args, Index begin, Index end
 }
 void pool_spread_channels(const PoolSpreadArgs<float>& args, Index begin, Index end) {
   HWY_DYNAMIC_DISPATCH(PoolSpreadChannelsF32)(args, begin, end);
+}
+void pool_blocks(const PoolBlocks<float>& args, const float* x, float* y, std::uint8_t* taps,
+                 Index begin, Index end) {
+  HWY_DYNAMIC_DISPATCH(PoolBlocksF32)(args, x, y, taps, begin, end);
+}
+void pool_blocks_backward(const PoolBlocks<float>& args, const float* dy, const std::uint8_t* taps,
+                          float* dx, Index begin, Index end) {
+  HWY_DYNAMIC_DISPATCH(PoolBlocksBackwardF32)(args, dy, taps, dx, begin, end);
 }
 
 }  // namespace lamina::kernels

@@ -4,6 +4,7 @@
 #define HWY_TARGET_INCLUDE "kernels/pooling_f64.cpp"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
+#include "kernels/pooling_blocks-inl.hpp"
 #include "kernels/pooling_run-inl.hpp"
 #include "kernels/pooling_spread-inl.hpp"
 
@@ -27,6 +28,14 @@ void PoolSpreadLinesF64(const PoolSpreadArgs<double>& args, Index begin, Index e
 void PoolSpreadChannelsF64(const PoolSpreadArgs<double>& args, Index begin, Index end) {
   PoolSpreadChannels(args, begin, end);
 }
+void PoolBlocksF64(const PoolBlocks<double>& args, const double* x, double* y, std::uint8_t* taps,
+                   Index begin, Index end) {
+  PoolBlocksRun(args, x, y, taps, begin, end);
+}
+void PoolBlocksBackwardF64(const PoolBlocks<double>& args, const double* dy,
+                           const std::uint8_t* taps, double* dx, Index begin, Index end) {
+  PoolBlocksBackwardRun(args, dy, taps, dx, begin, end);
+}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace lamina::kernels
@@ -40,6 +49,8 @@ HWY_EXPORT(PoolChannelsF64);
 HWY_EXPORT(PoolPlanesF64);
 HWY_EXPORT(PoolSpreadLinesF64);
 HWY_EXPORT(PoolSpreadChannelsF64);
+HWY_EXPORT(PoolBlocksF64);
+HWY_EXPORT(PoolBlocksBackwardF64);
 
 void pool_lines(const PoolArgs<double>& args, Index begin, Index end, double* scratch) {
   HWY_DYNAMIC_DISPATCH(PoolLinesF64)(args, begin, end, scratch);
@@ -56,6 +67,14 @@ void pool_spread_lines(const PoolSpreadArgs<double>& args, Index begin, Index en
 }
 void pool_spread_channels(const PoolSpreadArgs<double>& args, Index begin, Index end) {
   HWY_DYNAMIC_DISPATCH(PoolSpreadChannelsF64)(args, begin, end);
+}
+void pool_blocks(const PoolBlocks<double>& args, const double* x, double* y, std::uint8_t* taps,
+                 Index begin, Index end) {
+  HWY_DYNAMIC_DISPATCH(PoolBlocksF64)(args, x, y, taps, begin, end);
+}
+void pool_blocks_backward(const PoolBlocks<double>& args, const double* dy,
+                          const std::uint8_t* taps, double* dx, Index begin, Index end) {
+  HWY_DYNAMIC_DISPATCH(PoolBlocksBackwardF64)(args, dy, taps, dx, begin, end);
 }
 
 }  // namespace lamina::kernels

@@ -412,6 +412,14 @@ PoolPlan plan_scatter(const Shape& from, std::string_view from_name, const Shape
 
 void check_pool_indices(const std::int64_t* indices, Index count, Index positions,
                         std::string_view operation) {
+  // The sign bit of one of the two says that an index is out of range: a loop without branches.
+  std::uint64_t outside = 0;
+  const auto last = static_cast<std::uint64_t>(positions - 1);
+  for (Index i = 0; i < count; ++i) {
+    const auto index = static_cast<std::uint64_t>(indices[i]);
+    outside |= (index + 1) | (last - index);
+  }
+  if (outside >> 63 == 0) return;
   for (Index i = 0; i < count; ++i) {
     check(indices[i] >= -1 && indices[i] < positions, ErrorKind::IndexOutOfBounds, operation,
           "index ", indices[i], " is out of range for ", positions, " positions");

@@ -4,7 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
 #include "lamina/autograd/gradcheck.hpp"
+#include "lamina/autograd/ops_shape.hpp"
 #include "support/values.hpp"
 
 namespace lamina {
@@ -20,6 +25,12 @@ Array<double> spread_values(const Shape& shape) {
     x.data()[i] = 0.1 * static_cast<double>(i * 37 % (x.size() | 1)) - 1.5;
   }
   return x;
+}
+
+template <class T>
+bool same_bits(const View<T>& a, const View<T>& b) {
+  return a.shape() == b.shape() &&
+         std::memcmp(a.data(), b.data(), static_cast<std::size_t>(a.size()) * sizeof(T)) == 0;
 }
 
 template <class F>
@@ -56,6 +67,55 @@ TYPED_TEST(OpsPooling, IsThePlainFunctionAndItsGradient) {
   const Array<T> dmean = values<T>(mean.shape(), 3);
   mean.backward(dmean);
   EXPECT_EQ(x.grad(), nn::avg_pool2d_backward(dmean, x.shape(), {2, 3}, {.stride = {1, 2}}));
+}
+
+// Blocks of two by two go a way of their own on the tape; lines around every vector's width.
+TYPED_TEST(OpsPooling, BlocksAreThePlainFunctionAndItsGradient) {
+  using T = TypeParam;
+  const T nan = std::numeric_limits<T>::quiet_NaN();
+  const T infinity = std::numeric_limits<T>::infinity();
+  for (const Index height : {2, 3, 6, 9}) {
+    for (Index width = 2; width < 76; ++width) {
+      Array<T> x = values<T>({2, 3, height, width}, static_cast<std::uint32_t>(width));
+      for (Index i = 0; i < x.size(); ++i) {
+        const Index kind = i * 7 % 31;
+        if (kind < 6) x.data()[i] = kind < 2 ? nan : kind < 4 ? -infinity : T(1);
+      }
+      std::fill_n(x.data(), 2 * width, width % 2 == 0 ? -infinity : T(0));
+      const Var<T> v = parameter(std::move(x));
+      const auto plain = nn::max_pool2d_with_indices(v.value(), 2);
+      const Var<T> y = nn::max_pool2d(v, 2);
+      EXPECT_TRUE(same_bits<T>(y.value(), plain.values)) << height << " " << width;
+      Array<T> dy = values<T>(y.shape(), 2);
+      dy.data()[0] = T(-0.0);
+      dy.data()[dy.size() - 1] = nan;
+      y.backward(dy);
+      EXPECT_TRUE(same_bits<T>(v.grad(), nn::max_pool2d_backward(dy, plain.indices, v.shape())))
+          << height << " " << width;
+    }
+  }
+}
+
+TYPED_TEST(OpsPooling, BlocksOfSamplesMapsAndViews) {
+  using T = TypeParam;
+  for (const Shape& shape : {Shape{5, 7}, Shape{3, 4, 6}, Shape{0, 3, 4, 4}, Shape{2, 0, 4, 4}}) {
+    const Var<T> x = parameter(values<T>(shape, 3));
+    const Var<T> y = nn::max_pool2d(x, 2);
+    const auto plain = nn::max_pool2d_with_indices(x.value(), 2);
+    EXPECT_EQ(y.value(), plain.values);
+    const Array<T> dy = values<T>(y.shape(), 4);
+    y.backward(dy);
+    EXPECT_EQ(x.grad(), nn::max_pool2d_backward(dy, plain.indices, shape));
+  }
+  const Var<T> whole = parameter(values<T>({2, 3, 8, 9}, 5));
+  const Var<T> part = autograd::transpose(whole, 2, 3);
+  const Var<T> y = nn::max_pool2d(part, 2);
+  const auto plain = nn::max_pool2d_with_indices(part.value(), 2);
+  EXPECT_EQ(y.value(), plain.values);
+  const Array<T> dy = values<T>(y.shape(), 6);
+  y.backward(dy);
+  const Array<T> dx = nn::max_pool2d_backward(dy, plain.indices, part.shape());
+  EXPECT_EQ(whole.grad(), dx.swap_axes(2, 3));
 }
 
 TEST(OpsPoolingGradient, WindowsOfOneSize) {
