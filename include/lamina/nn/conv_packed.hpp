@@ -52,8 +52,8 @@ extern template class LAMINA_EXPORT PackedConv2dWeight<double>;
 
 /// Packs a weight for inputs of x_shape: for the algorithm and the SIMD target that such a
 /// convolution takes now. It serves inputs of other batches and extents and on another target as
-/// well, if not always faster than the weight itself. Depthwise weights are only put in another order.
-/// Errors as for conv2d.
+/// well, if not always faster than the weight itself. Depthwise weights are only put in another
+/// order. Errors as for conv2d.
 template <class T>
 [[nodiscard]] PackedConv2dWeight<T> pack_conv2d_weight(const View<T>& weight, const Shape& x_shape,
                                                        const Conv2dOptions& options = {});
