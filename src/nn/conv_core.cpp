@@ -86,10 +86,6 @@ struct DirectForward {
                weights_right(last, gather.positions(), gather.rows())} {}
 };
 
-}  // namespace
-
-namespace {
-
 /// The product of one image with weights (outputs, rows) as they are, cut by outputs.
 template <class T>
 void product_by_outputs(const Gather<T>& gather, Index outputs, const WeightLayout& layout,
