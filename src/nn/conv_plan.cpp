@@ -66,16 +66,16 @@ ConvPlan make_conv_plan(const Shape& x, const Shape& weight, const ConvOptions<R
           padded, "; x ", x, ", weight ", weight);
     p.out[axis] = (padded - reach) / p.stride[axis] + 1;
     plan.out[x_axis] = p.out[axis];
+    padded_shape[x_axis] = padded;
     if (options.padding_value == PaddingValue::Zero) {
       p.padding[axis] = amount.before;
     } else {
       plan.explicit_padding[static_cast<std::size_t>(x_axis)] = amount;
       p.in[axis] = padded;
-      padded_shape[x_axis] = padded;
     }
   }
   check_result_size(operation, plan.out);
-  check_result_size(operation, padded_shape);
+  check_padded_size(operation, padded_shape);
   return plan;
 }
 

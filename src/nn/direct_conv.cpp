@@ -182,6 +182,17 @@ std::vector<kernels::LineVector> vectors_of(const DirectPlan& plan, Index lanes)
 
 }  // namespace
 
+bool copies_little(const ConvShape& shape, bool gradient) {
+  constexpr Index kAnyway = 64;
+  bool little = true;
+  for (std::size_t a = 0; a < 3; ++a) {
+    const Index image = gradient ? shape.out[a] : shape.in[a];
+    const Index steps = gradient ? shape.in[a] - 1 : (shape.out[a] - 1) * shape.stride[a];
+    little &= steps + shape.dilation[a] * (shape.kernel[a] - 1) < 2 * image + kAnyway;
+  }
+  return little;
+}
+
 template <class T>
 bool direct_pays(const ConvShape& shape, bool gradient) {
   const bool whole_steps = !gradient || shape.stride == std::array<Index, 3>{1, 1, 1};
@@ -191,7 +202,7 @@ bool direct_pays(const ConvShape& shape, bool gradient) {
   return whole_steps && shape.taps() > 1 && least < kFewChannels &&
          shape.in_group() * shape.out_group() * shape.taps() <= kFewWeights &&
          // Half of each vector at least.
-         2 * width >= ceil_div(width, kLanes) * kLanes;
+         2 * width >= ceil_div(width, kLanes) * kLanes && copies_little(shape, gradient);
 }
 
 template <class T>

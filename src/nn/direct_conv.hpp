@@ -9,6 +9,9 @@
 
 namespace lamina::nn::detail {
 
+/// What positions see, padding included, is not much more than the image: it can be copied.
+[[nodiscard]] bool copies_little(const ConvShape& shape, bool gradient);
+
 /// True where this is the way to go: by shape alone.
 template <class T>
 [[nodiscard]] bool direct_pays(const ConvShape& shape, bool gradient);

@@ -113,7 +113,7 @@ template <class T>
 bool direct_last_pays(const ConvShape& shape, const ConvImage<const T>& x) {
   return shape.groups == 1 && shape.taps() > 1 && shape.in_channels < kFewChannels &&
          shape.out_channels % kOutputs == 0 && x.channel_stride == 1 &&
-         x.strides[2] == shape.in_channels;
+         x.strides[2] == shape.in_channels && copies_little(shape, false);
 }
 
 template <class T>

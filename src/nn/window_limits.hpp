@@ -28,15 +28,26 @@ inline void check_padding_limit(std::string_view operation, const PaddingAmount&
         amount.behind);
 }
 
-/// A shape that was computed: its extents are not negative.
-inline void check_result_size(std::string_view operation, const IndexList& shape) {
-  constexpr Index kMost = Index{1} << 62;
+/// The elements of a shape that was computed, where empty axes count as one; -1 if there are more
+/// than `most`. Extents are not negative.
+[[nodiscard]] inline Index elements_up_to(const IndexList& shape, Index most) {
   Index size = 1;
   for (const Index extent : shape) {
-    check(extent == 0 || size <= kMost / extent, ErrorKind::InvalidOperation, operation,
-          "a result of shape ", shape, " has too many elements");
+    if (extent > 0 && size > most / extent) return -1;
     size *= std::max<Index>(extent, 1);
   }
+  return size;
+}
+
+inline void check_result_size(std::string_view operation, const IndexList& shape) {
+  check(elements_up_to(shape, Index{1} << 62) > 0, ErrorKind::InvalidOperation, operation,
+        "a result of shape ", shape, " has too many elements");
+}
+
+/// x with its padding, of which there may be copies.
+inline void check_padded_size(std::string_view operation, const IndexList& shape) {
+  check(elements_up_to(shape, Index{1} << 48) > 0, ErrorKind::InvalidOperation, operation,
+        "x with its padding has too many elements: shape ", shape);
 }
 
 }  // namespace lamina::nn::detail

@@ -559,6 +559,30 @@ std::string message_of(F&& f) {
   return "no error";
 }
 
+// Taps far apart, of which only the middle one sees the image: padding is not copied at any price.
+TEST(ConvValues, TapsFarApart) {
+  Generator generator(13);
+  const auto image = random_normal<double>({1, 4, 9, 20}, generator);
+  for (const Index groups : {1, 4}) {
+    const auto w = random_normal<double>({16, 4 / groups, 3, 3}, generator);
+    const auto middle = w.slice(2, {1, 2}).slice(3, {1, 2});
+    for (const DataFormat format : {DataFormat::NCHW, DataFormat::NHWC}) {
+      const View<double> x =
+          format == DataFormat::NCHW ? View<double>(image) : image.permute({0, 2, 3, 1});
+      const auto far = [&](Index reach) {
+        return nn::conv2d(
+            x, w, {.padding = reach, .dilation = reach, .groups = groups, .format = format});
+      };
+      const auto y = nn::conv2d(x, middle, {.groups = groups, .format = format});
+      const auto y_far = far(200);
+      ASSERT_EQ(y_far.shape(), y.shape());
+      for (Index i = 0; i < y.size(); ++i) EXPECT_NEAR(y_far.data()[i], y.data()[i], 1e-13) << i;
+      // Its padded extents wrap around 64 bits when multiplied.
+      EXPECT_THROW(static_cast<void>(far((Index{1} << 31) - 1)), Error);
+    }
+  }
+}
+
 TEST(ConvErrors, NameWhatIsWrong) {
   const auto x = Array<float>::ones({1, 3, 8, 8});
   const auto w = Array<float>::ones({8, 4, 3, 3});
