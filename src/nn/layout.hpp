@@ -145,7 +145,7 @@ void map_contiguous(T* out, const Kernel& kernel, Index size, const In*... x) {
     return;
   }
   if constexpr (std::is_floating_point_v<T>) {
-    if (is_streamed<T>(size)) {
+    if (is_map_streamed<T>(size)) {
       parallel_for(size, kElementGrain, [&](Index begin, Index end) {
         map_streamed(out + begin, kernel, end - begin, (x + begin)...);
       });

@@ -16,6 +16,10 @@ namespace lamina::nn::detail {
 /// Bytes of a result above which it is streamed: the last-level cache of a core, 32 MiB at most.
 [[nodiscard]] Index streaming_bytes();
 
+/// The same for element-wise functions, which wait in the L1 on their way and do not read ahead
+/// meanwhile: all of the last-level cache that the machine reports.
+[[nodiscard]] Index map_streaming_bytes();
+
 /// Elements that wait in the L1 for being streamed.
 inline constexpr Index kStreamBlock = 512;
 
@@ -25,6 +29,12 @@ template <class T>
   // No result of less needs the question.
   constexpr Index kNever = Index{1} << 20;
   return size > kNever && size * static_cast<Index>(sizeof(T)) >= streaming_bytes();
+}
+
+/// The same for the result of an element-wise function.
+template <class T>
+[[nodiscard]] bool is_map_streamed(Index size) {
+  return is_streamed<T>(size) && size * static_cast<Index>(sizeof(T)) >= map_streaming_bytes();
 }
 
 /// Runs kernel(block, x..., n) for blocks of at most kStreamBlock elements and streams them to
