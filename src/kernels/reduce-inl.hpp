@@ -25,6 +25,9 @@ template <class V>
 struct Accumulator {
   V first;
   V second;
+  // Implicit ones are not compiled for the target (NEON).
+  HWY_INLINE Accumulator() {}
+  HWY_INLINE Accumulator(V a, V b) : first(a), second(b) {}
 };
 
 // Each step: Init, the accumulator of nothing; Step, with one more vector of elements; Merge, of
