@@ -5,13 +5,11 @@
 #include <cstddef>
 #include <string_view>
 #include <tuple>
-#include <type_traits>
 #include <utility>
 
 #include "core/simd_state.hpp"
 #include "lamina/core/array.hpp"
 #include "lamina/core/parallel.hpp"
-#include "nn/streaming.hpp"
 
 // How operations on elements walk through several arrays at once.
 //
@@ -143,14 +141,6 @@ void map_contiguous(T* out, const Kernel& kernel, Index size, const In*... x) {
     simd::detail::ensure_target();
     kernel(out, x..., size);
     return;
-  }
-  if constexpr (std::is_floating_point_v<T>) {
-    if (is_map_streamed<T>(size)) {
-      parallel_for(size, kElementGrain, [&](Index begin, Index end) {
-        map_streamed(out + begin, kernel, end - begin, (x + begin)...);
-      });
-      return;
-    }
   }
   parallel_for(size, kElementGrain,
                [&](Index begin, Index end) { kernel(out + begin, (x + begin)..., end - begin); });

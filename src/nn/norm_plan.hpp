@@ -10,10 +10,12 @@
 #include <vector>
 
 #include "kernels/norm.hpp"
+#include "kernels/stream.hpp"
 #include "lamina/core/parallel.hpp"
 #include "lamina/nn/normalization.hpp"
 #include "nn/layout.hpp"
 #include "nn/output.hpp"
+#include "nn/streaming.hpp"
 
 namespace lamina::nn::detail {
 
@@ -65,39 +67,43 @@ enum class ChannelGroups { Batch, Sample };
 
 void check_norm_eps(const char* name, double eps);
 
-/// Calls apply(args) for parts of all rows in parallel, the last rows first: they were read last
-/// and may be in the cache still. `args` are those of row 0. Large results go around the cache,
-/// directly where rows are whole vectors, else by way of a few rows that wait in the L1.
+/// Rows [begin, end) of `all`.
+template <class T>
+[[nodiscard]] kernels::NormColumnArgs<T> column_rows(const kernels::NormColumnArgs<T>& all,
+                                                     Index begin, Index end) {
+  kernels::NormColumnArgs<T> args = all;
+  const Index first = begin * all.stride;
+  args.x += first;
+  args.dy += args.dy == nullptr ? 0 : first;
+  args.y += args.y == nullptr ? 0 : first;
+  args.rows = end - begin;
+  return args;
+}
+
+/// Calls apply(args) for parts of the rows of `all`, in parallel. Large results go around the
+/// cache, directly where rows are whole vectors, else by way of a few rows that wait in the L1.
 template <class T, class Apply>
 void apply_columns(const kernels::NormColumnArgs<T>& all, Index grain, const Apply& apply) {
-  const Index columns = all.columns;
+  constexpr Index kWaiting = 512;  // elements
   constexpr Index kVector = 64 / static_cast<Index>(sizeof(T));
+  const Index columns = all.columns;
   const bool streamed = all.stride == columns && is_streamed<T>(all.rows * columns);
   const bool direct = columns % kVector == 0 && reinterpret_cast<std::uintptr_t>(all.y) % 64 == 0;
   parallel_for(all.rows, grain, [&](Index begin, Index end) {
-    kernels::NormColumnArgs<T> args = all;
-    const Index first = begin * all.stride;
-    args.x += first;
-    args.dy += args.dy == nullptr ? 0 : first;
-    args.y += first;
-    args.rows = end - begin;
-    args.stream = streamed && direct;
     if (!streamed || direct) {
+      kernels::NormColumnArgs<T> args = column_rows(all, begin, end);
+      args.stream = streamed;
       apply(args);
       return;
     }
-    const Index step = std::max(Index{1}, kStreamBlock / columns);
-    const Buffer<T> block(step * columns);
-    T* y = args.y;
-    args.y = block.data();
-    for (Index left = end - begin; left > 0; left -= step) {
-      args.rows = std::min(step, left);
-      const Index elements = args.rows * columns;
+    const Index step = std::max(Index{1}, kWaiting / columns);
+    const Buffer<T> waiting(step * columns);
+    for (Index row = begin; row < end; row += step) {
+      kernels::NormColumnArgs<T> args = column_rows(all, row, std::min(row + step, end));
+      T* const y = args.y;
+      args.y = waiting.data();
       apply(args);
-      kernels::stream_copy(block.data(), y, elements);
-      y += elements;
-      args.x += elements;
-      args.dy += args.dy == nullptr ? 0 : elements;
+      kernels::stream_copy(waiting.data(), y, args.rows * columns);
     }
     kernels::stream_fence();
   });

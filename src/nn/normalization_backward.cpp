@@ -40,10 +40,7 @@ void backward_columns(const NormPlan& plan, const Pass<T>& pass, double* dgamma,
   all.mean = pass.mean;
   std::vector<double> sums(static_cast<std::size_t>(ceil_div(rows, grain) * 3 * columns));
   parallel_for(rows, grain, [&](Index begin, Index end) {
-    kernels::NormColumnArgs<T> args = all;
-    args.x += begin * plan.run_stride;
-    args.dy += begin * plan.run_stride;
-    args.rows = end - begin;
+    kernels::NormColumnArgs<T> args = detail::column_rows(all, begin, end);
     for (Index k = 0; k < 3; ++k) {
       args.sums[k] = sums.data() + (begin / grain * 3 + k) * columns;
     }

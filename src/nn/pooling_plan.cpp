@@ -5,6 +5,7 @@
 
 #include "lamina/core/parallel.hpp"
 #include "nn/layout.hpp"
+#include "nn/streaming.hpp"
 #include "nn/window_limits.hpp"
 
 namespace lamina::nn::detail {

@@ -7,19 +7,15 @@
 
 namespace lamina::nn::detail {
 
-Index map_streaming_bytes() {
+Index streaming_bytes() {
   static const Index kBytes = [] {
-    constexpr std::size_t kUsual = std::size_t{32} << 20;  // of a desktop, where it is not known
+    // What a desktop has, and what a core of a server reaches at most: where many cores share a
+    // processor, the cache that it reports may be that of all of them.
+    constexpr std::size_t kUsual = std::size_t{32} << 20;
     const std::size_t l3 = simd::detect_simd_capabilities().l3_bytes;
-    return static_cast<Index>(l3 == 0 ? kUsual : l3);
+    return static_cast<Index>(l3 == 0 ? kUsual : std::min(l3, kUsual));
   }();
   return kBytes;
-}
-
-Index streaming_bytes() {
-  // Where many cores share a processor, the cache that it reports may be that of all of them, of
-  // which a core reaches so much at most.
-  return std::min(map_streaming_bytes(), Index{32} << 20);
 }
 
 }  // namespace lamina::nn::detail
