@@ -166,9 +166,24 @@ void TileFactor<T>::multiply(const MatrixRef<T>& a, Index columns, T* c, Index c
   }
   // All is in the L2 and nothing has to be fetched ahead.
   kernels::gemm_small(
-      kernels::SmallProduct<T>{a.rows, columns, a.cols, a.data, a.row_stride, a.col_stride,
-                               data_.data(), tiling_.nr * std::max<Index>(1, depth_), 0, 1, nullptr,
-                               c, c_stride, 1, alpha, beta, nullptr, nullptr});
+      kernels::SmallProduct<T>{.m = a.rows,
+                               .n = columns,
+                               .k = a.cols,
+                               .a = a.data,
+                               .a_row_stride = a.row_stride,
+                               .a_col_stride = a.col_stride,
+                               .b = data_.data(),
+                               .b_panel_stride = tiling_.nr * std::max<Index>(1, depth_),
+                               .b_row_stride = 0,
+                               .b_col_stride = 1,
+                               .panel = nullptr,
+                               .c = c,
+                               .c_row_stride = c_stride,
+                               .c_col_stride = 1,
+                               .alpha = alpha,
+                               .beta = beta,
+                               .row_bias = nullptr,
+                               .column_bias = nullptr});
 }
 
 // A row of the tile has room for one vector more than its columns: rows a power of two apart would

@@ -70,6 +70,17 @@ bool is_tall(const MatrixRef<T>& a, const GemmOperand<T>& b, Index c_col_stride,
          4 * n <= 3 * ceil_div(n, tiling.lanes) * tiling.lanes;
 }
 
+// Whether there may be so few columns; is_tall decides.
+bool may_be_tall(Index m, Index n) {
+  return m >= kTallRows && n <= kMostTallColumns;
+}
+
+// Whether rows are so few that B is read once, at the memory's speed. A small B that lies by rows
+// is not worth it.
+bool is_skinny(Index m, Index n, Index k, bool by_rows) {
+  return m <= kSkinnyRows && k > 0 && (n * k > kSkinnyWork || !by_rows);
+}
+
 template <class T>
 void check_layout(const GemmOperand<T>& operand, GemmSide side, Index panel) {
   if (operand.packed != nullptr) {
@@ -114,7 +125,7 @@ void gemm(const GemmOperand<T>& a, const GemmOperand<T>& b, T* c, Index c_row_st
     return;
   }
   const Output<T> out{c, c_row_stride, c_col_stride};
-  if (m >= kTallRows && n <= kMostTallColumns) {
+  if (may_be_tall(m, n)) {
     const kernels::GemmTiling tiling = kernels::gemm_tiling<T>();
     if (is_tall(a.matrix, b, c_col_stride, tiling)) {
       check_layout(b, GemmSide::B, tiling.nr);
@@ -129,8 +140,8 @@ void gemm(const GemmOperand<T>& a, const GemmOperand<T>& b, T* c, Index c_row_st
   const bool streamed =
       b.packed != nullptr ||
       (b.matrix.data != nullptr && (b.matrix.col_stride == 1 || b.matrix.row_stride == 1));
-  const bool few = m <= kSkinnyRows && k > 0 && a.matrix.data != nullptr && streamed &&
-                   (n * k > kSkinnyWork || (b.packed == nullptr && b.matrix.col_stride != 1));
+  const bool few = a.matrix.data != nullptr && streamed &&
+                   is_skinny(m, n, k, b.packed != nullptr || b.matrix.col_stride == 1);
   if (!few && strided && is_small<T>(m, n, k, c_row_stride)) {
     if (turns<T>(a.matrix, b.matrix)) {
       multiply_small<T>(b.matrix.transposed(), a.matrix.transposed(), nullptr,
@@ -163,10 +174,12 @@ void gemm(const GemmOperand<T>& a, const GemmOperand<T>& b, T* c, Index c_row_st
 template <class T>
 void gemm(const MatrixRef<T>& a, const MatrixRef<T>& b, T* c, Index c_row_stride,
           Index c_col_stride, const GemmOptions<T>& options) {
-  // What the other one would find out as well.
-  if (a.rows > 0 && (b.cols > kMostTallColumns || (a.rows < kTallRows && b.cols > 1)) &&
-      b.col_stride == 1 && c_col_stride == 1 && is_small<T>(a.rows, b.cols, a.cols, c_row_stride) &&
-      (a.rows > kSkinnyRows || b.cols * a.cols <= kSkinnyWork)) {
+  const Index m = a.rows;
+  const Index n = b.cols;
+  const Index k = a.cols;
+  const bool by_rows = b.col_stride == 1 && c_col_stride == 1;  // nothing is turned
+  if (by_rows && m > 0 && n > 1 && !may_be_tall(m, n) && !is_skinny(m, n, k, true) &&
+      is_small<T>(m, n, k, c_row_stride)) {
     multiply_small<T>(a, b, nullptr, {c, c_row_stride, 1}, options);
   } else {
     gemm<T>(GemmOperand<T>(a), GemmOperand<T>(b), c, c_row_stride, c_col_stride, options);

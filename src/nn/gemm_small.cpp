@@ -25,25 +25,25 @@ void multiply_part(const MatrixRef<T>& a, const MatrixRef<T>& b, const PackedMat
   const bool columns = options.bias_axis == BiasAxis::Column;
   const T* const bias = options.bias;
   const kernels::SmallProduct<T> product = {
-      part.rows,
-      part.cols,
-      a.cols,
-      a.data + part.row * a.row_stride,
-      a.row_stride,
-      a.col_stride,
-      packed != nullptr ? packed->panel_at(part.col / packed->panel(), 0, a.cols)
-                        : b.data + part.col * b.col_stride,
-      packed != nullptr ? packed->panel() * a.cols : 0,
-      b.row_stride,
-      b.col_stride,
-      panel,
-      out.data + part.row * out.row_stride + part.col * out.col_stride,
-      out.row_stride,
-      out.col_stride,
-      options.alpha,
-      options.beta,
-      bias == nullptr || columns ? nullptr : bias + part.row,
-      bias == nullptr || !columns ? nullptr : bias + part.col};
+      .m = part.rows,
+      .n = part.cols,
+      .k = a.cols,
+      .a = a.data + part.row * a.row_stride,
+      .a_row_stride = a.row_stride,
+      .a_col_stride = a.col_stride,
+      .b = packed != nullptr ? packed->panel_at(part.col / packed->panel(), 0, a.cols)
+                             : b.data + part.col * b.col_stride,
+      .b_panel_stride = packed != nullptr ? packed->panel() * a.cols : 0,
+      .b_row_stride = b.row_stride,
+      .b_col_stride = b.col_stride,
+      .panel = panel,
+      .c = out.data + part.row * out.row_stride + part.col * out.col_stride,
+      .c_row_stride = out.row_stride,
+      .c_col_stride = out.col_stride,
+      .alpha = options.alpha,
+      .beta = options.beta,
+      .row_bias = bias == nullptr || columns ? nullptr : bias + part.row,
+      .column_bias = bias == nullptr || !columns ? nullptr : bias + part.col};
   kernels::gemm_small(product);
   if (options.finish.function != nullptr) {
     finish_block(options.finish, product.c, out, part.rows, part.cols);
