@@ -206,10 +206,6 @@ class KeyRange {
   TileFactor<T> keys_;
 };
 
-}  // namespace
-
-namespace {
-
 /// Error unless `out` has that shape and lies apart from everything a call reads; an undefined one
 /// is none.
 template <class T>

@@ -67,10 +67,6 @@ bool try_direct(const ConvShape& shape, bool gradient, const ConvImage<const T>&
   return true;
 }
 
-}  // namespace
-
-namespace {
-
 /// The direct product of a forward pass: how it reads x and weights.
 template <class T>
 struct DirectForward {

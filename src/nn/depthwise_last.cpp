@@ -69,10 +69,6 @@ Index line_grain(const ConvShape& shape, Index positions) {
   return std::max<Index>(1, kGrainWork / std::max<Index>(1, work));
 }
 
-}  // namespace
-
-namespace {
-
 // Lines of a result and channels that are a task; fewer lines where these are few tasks.
 constexpr Index kBandRows = 8;
 constexpr Index kFewRows = 2;

@@ -195,6 +195,20 @@ void long_row_backward(const kernels::SoftmaxBackwardArgs<T>& row) {
   });
 }
 
+/// visit(offsets) for each row of a plan of rows.
+template <class Plan, class F>
+void for_each_row(const Plan& plan, const F& visit) {
+  plan.outer.for_each_run(0, plan.outer.size(),
+                          [&](auto offsets, Index count, const auto& strides) {
+                            for (Index i = 0; i < count; ++i) {
+                              visit(offsets);
+                              for (std::size_t k = 0; k < offsets.size(); ++k) {
+                                offsets[k] += strides[k];
+                              }
+                            }
+                          });
+}
+
 /// All arguments are checked, x and y are equal or disjoint.
 template <class T>
 void forward(const View<T>& x, const MutView<T>& y, int axis, const Member& member, T scale) {
@@ -219,15 +233,12 @@ void forward(const View<T>& x, const MutView<T>& y, int axis, const Member& memb
   shared.scale = scale;
   shared.negate = member.negate;
   if (plan.rows && plan.n >= kLongRow) {
-    plan.outer.for_each_run(0, plan.outer.size(),
-                            [&](const auto& offsets, Index count, const auto& strides) {
-                              for (Index i = 0; i < count; ++i) {
-                                kernels::SoftmaxArgs<T> row = shared;
-                                row.x = x.data() + offsets[0] + i * strides[0];
-                                row.y = y.data() + offsets[1] + i * strides[1];
-                                long_row(row);
-                              }
-                            });
+    for_each_row(plan, [&](const auto& offsets) {
+      kernels::SoftmaxArgs<T> row = shared;
+      row.x = x.data() + offsets[0];
+      row.y = y.data() + offsets[1];
+      long_row(row);
+    });
     return;
   }
   run_plan(
@@ -282,15 +293,8 @@ void backward(const View<T>& dy, const View<T>& y, const MutView<T>& dx, int axi
     return args;
   };
   if (plan.rows && plan.n >= kLongRow) {
-    plan.outer.for_each_run(0, plan.outer.size(),
-                            [&](auto offsets, Index count, const auto& strides) {
-                              for (Index i = 0; i < count; ++i) {
-                                long_row_backward(args_at(offsets, strides, 1));
-                                for (std::size_t k = 0; k < offsets.size(); ++k) {
-                                  offsets[k] += strides[k];
-                                }
-                              }
-                            });
+    for_each_row(plan,
+                 [&](const auto& offsets) { long_row_backward(args_at(offsets, plan.step, 1)); });
     return;
   }
   run_plan(

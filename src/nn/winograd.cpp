@@ -371,10 +371,6 @@ class Convolution {
   kernels::GemmTiling tiling_gemm_ = kernels::gemm_tiling<T>();
 };
 
-}  // namespace
-
-namespace {
-
 Index tiles_of(const WinogradProblem& p) {
   return p.images * ceil_div(p.out_height, p.tile) * ceil_div(p.out_width, p.tile);
 }
