@@ -40,20 +40,31 @@ TYPED_TEST(OpsConv, TheGuidesOtherNamesAreRecorded) {
   const Var<T> pairs = parameter(values<T>({6, 2, 3, 3}, 3));
   const Var<T> one = parameter(values<T>({8, 1, 3, 3}, 4));
   const Var<T> b = parameter(values<T>({6}, 5));
-  const auto check = [](const Var<T>& y, const Array<T>& expected, const Var<T>& weight) {
+  // The options that each name stands for give the gradients.
+  const auto check = [&](const Var<T>& y, const Array<T>& expected, const Var<T>& weight,
+                         const nn::Conv2dOptions& options) {
     EXPECT_EQ(y.value(), expected);
+    const Array<T> dy = values<T>(y.shape(), 6);
+    x.zero_grad();
+    y.backward(dy);
+    EXPECT_EQ(x.grad(),
+              nn::conv2d_backward_input<T>(dy, weight.value(), x.value().shape(), options));
+    EXPECT_EQ(weight.grad(),
+              nn::conv2d_backward_weight<T>(dy, x.value(), weight.value().shape(), options));
     weight.zero_grad();
-    y.backward(Array<T>::ones(y.shape()));
-    EXPECT_EQ(weight.grad().shape(), weight.shape());
   };
-  check(nn::conv2d_with_padding(x, w, 2, 1), nn::conv2d_with_padding(x.value(), w.value(), 2, 1),
-        w);
-  check(nn::conv2d_batched(x, w, b, 1, {1, 0}, 2),
-        nn::conv2d_batched(x.value(), w.value(), b.value(), 1, {1, 0}, 2), w);
+  check(nn::conv2d_with_padding(x, w, 2, 1), nn::conv2d_with_padding(x.value(), w.value(), 2, 1), w,
+        {.stride = 2, .padding = 1});
+  const Var<T> with_bias = nn::conv2d_batched(x, w, b, 1, {1, 0}, 2);
+  check(with_bias, nn::conv2d_batched(x.value(), w.value(), b.value(), 1, {1, 0}, 2), w,
+        {.padding = PaddingMode::symmetric(1, 0), .dilation = 2});
+  EXPECT_EQ(b.grad(), nn::conv_backward_bias<T>(values<T>(with_bias.shape(), 6)));
   check(nn::depthwise_conv2d_batched(x, one, {1, 2}, 1),
-        nn::depthwise_conv2d_batched(x.value(), one.value(), {1, 2}, 1), one);
+        nn::depthwise_conv2d_batched(x.value(), one.value(), {1, 2}, 1), one,
+        {.stride = {1, 2}, .padding = 1, .groups = 4});
   check(nn::grouped_conv2d(x, pairs, 2, 1, {0, 1}),
-        nn::grouped_conv2d(x.value(), pairs.value(), 2, 1, {0, 1}), pairs);
+        nn::grouped_conv2d(x.value(), pairs.value(), 2, 1, {0, 1}), pairs,
+        {.padding = PaddingMode::symmetric(0, 1), .groups = 2});
 }
 
 TEST(OpsConvGradient, OptionsAndFormats) {

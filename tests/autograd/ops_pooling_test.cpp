@@ -10,6 +10,7 @@
 
 #include "lamina/autograd/gradcheck.hpp"
 #include "lamina/autograd/ops_shape.hpp"
+#include "support/expect.hpp"
 #include "support/values.hpp"
 
 namespace lamina {
@@ -94,6 +95,17 @@ TYPED_TEST(OpsPooling, BlocksAreThePlainFunctionAndItsGradient) {
           << height << " " << width;
     }
   }
+}
+
+TYPED_TEST(OpsPooling, BlocksGiveTheSameBitsOnAnyNumberOfThreads) {
+  using T = TypeParam;
+  const Array<T> x = values<T>({3, 16, 51, 67}, 7);
+  test::expect_same_on_any_number_of_threads([&] {
+    const Var<T> v = parameter(x);
+    const Var<T> y = nn::max_pool2d(v, 2);
+    y.backward(values<T>(y.shape(), 8));
+    return Array<T>(v.grad());
+  });
 }
 
 TYPED_TEST(OpsPooling, BlocksOfSamplesMapsAndViews) {
