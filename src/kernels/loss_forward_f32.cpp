@@ -8,6 +8,7 @@
 #include "hwy/highway.h"
 
 #include "kernels/loss-inl.hpp"
+#include "kernels/loss_sums-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels::HWY_NAMESPACE {

@@ -11,6 +11,7 @@
 
 #include "kernels/loss-inl.hpp"
 #include "kernels/loss_pairs.hpp"
+#include "kernels/loss_sums-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels::HWY_NAMESPACE {

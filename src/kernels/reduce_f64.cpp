@@ -5,6 +5,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "kernels/reduce-inl.hpp"
+#include "kernels/reduce_spread-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels {
