@@ -21,7 +21,7 @@ AnyArray read_numbers(std::span<const std::byte> bytes, const Shape& shape) {
   Array<To> array = Array<To>::empty(shape);
   To* out = array.data();
   for (std::size_t i = 0; i < bytes.size(); i += sizeof(Stored)) {
-    std::array<std::byte, sizeof(Stored)> raw;
+    std::array<std::byte, sizeof(Stored)> raw{};  // GCC for ARM does not see that it is filled
     std::reverse_copy(bytes.begin() + static_cast<Index>(i),
                       bytes.begin() + static_cast<Index>(i + sizeof(Stored)), raw.begin());
     *out++ = static_cast<To>(std::bit_cast<Stored>(raw));
