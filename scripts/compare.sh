@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Times lamina beside oneDNN, OpenBLAS, BLIS, Eigen, PyTorch and ONNX Runtime on the same arrays, and leaves a table
-# (compare.md, compare.csv) and a chart (compare.svg) in out/compare. Installs what is missing. A library that cannot
-# be had is left out, and the table says so.
+# (compare.md, compare.csv), a chart (compare.svg) and the rows below their goal (goals.md) in out/compare. Installs what
+# is missing. A library that cannot be had is left out, and the table says so.
 #
 # compare.sh [--no-install] [--quick] [OPTIONS OF bench/compare, such as --rows gemm,softmax --types f32 --threads 1]
 set -euo pipefail
@@ -46,4 +46,6 @@ done
 mkdir -p out/compare
 build/release/bench/compare/compare --out out/compare/compare "${options[@]}"
 python3 bench/compare/chart.py out/compare/compare.csv out/compare/compare.svg
-echo "compare.sh: out/compare/compare.md, .csv and .svg"
+python3 bench/compare/goals.py out/compare/compare.csv >out/compare/goals.md
+head -1 out/compare/goals.md
+echo "compare.sh: out/compare/compare.md, .csv and .svg, goals.md"
