@@ -19,8 +19,9 @@ constexpr Index kLeastRowTiles = 2;
 constexpr Index kLeastColPanels = 4;
 // Panels of B after which a finished part of C gets its activation.
 constexpr Index kFinishPanels = 8;
-// Multiply-adds of a task where there are enough tasks.
+// Multiply-adds of a task where there are enough tasks, and how many are enough.
 constexpr Index kTaskWork = Index{1} << 26;
+constexpr Index kTasks = 32;
 // A B of so few elements is not fetched ahead: it is in the L2 anyway.
 constexpr Index kNearB = Index{1} << 15;
 template <class T>
@@ -47,7 +48,7 @@ struct Cut {
 template <class T>
 Cut cut_tasks(Index row_tiles, Index col_panels, Index work, bool packs_a, bool packs_b) {
   const Index wanted = std::max(
-      {Index{1}, std::min<Index>(4, work / kSerialWork), std::min<Index>(64, work / kTaskWork)});
+      {Index{1}, std::min<Index>(4, work / kSerialWork), std::min(kTasks, work / kTaskWork)});
   if (wanted == 1 && row_tiles <= kTaskRowTiles<T> && col_panels <= kTaskColPanels) {
     return {1, 1};
   }
@@ -104,6 +105,7 @@ class Product {
     }
     spread_a_ = reused && same_set && !pack_a_ && m_ > 1 &&
                 (row_tiles_ == 1 || (a.matrix.col_stride == 1 && col_panels_ > 1));
+    copies_a_ = a.packer == nullptr && a.matrix.col_stride == 1 && (pack_a_ || spread_a_);
   }
 
   void run() {
@@ -112,8 +114,10 @@ class Product {
       Scratch<T> panel;
       Scratch<T> packed_a;
       for (Index t = begin; t < end; ++t) {
-        const Part rows = part_of(row_tiles_, t / cut.cols, cut.rows);
-        const Part cols = part_of(col_panels_, t % cut.cols, cut.cols);
+        // Tasks that follow each other share columns of B, and rows that are cut unevenly take
+        // turns.
+        const Part rows = part_of(row_tiles_, t % cut.rows, cut.rows);
+        const Part cols = part_of(col_panels_, t / cut.rows, cut.cols);
         run_task(rows, cols, panel, packed_a);
       }
     };
@@ -136,11 +140,13 @@ class Product {
     block.a_col_stride = a_.matrix.col_stride;
     block.b_row_stride = b_.matrix.row_stride;
     block.b_col_stride = b_.matrix.col_stride;
+    block.next_a_stride = a_.matrix.row_stride;
     block.c_row_stride = out_.row_stride;
     block.c_col_stride = out_.col_stride;
     block.alpha = options_.alpha;
     block.beta = options_.beta;
-    if (b_.packed == nullptr) {
+    // The last few columns are packed once more, see NarrowKernel.
+    if (b_.packed == nullptr || n_ % tiling_.nr != 0) {
       block.panel = panel.reserve(tiling_.nr * depth_ + kernels::kGatherSlack);
     }
     const Index row = kernels::gemm_tile_begin(m_, row_tiles_, tiles.begin);
@@ -188,6 +194,16 @@ class Product {
           block.b = b_.matrix.data + k * b_.matrix.row_stride + col * b_.matrix.col_stride;
         }
         block.next_b = next_of(panels, p + group, k, block);
+        if (!last && copies_a_) {
+          // This block's share of the rows of A that are copied next.
+          const Part share =
+              part_of(rows, (p - panels.begin) / group, ceil_div(panels.end - panels.begin, group));
+          block.next_a_rows = share.end - share.begin;
+          block.next_a = a_rows.data + share.begin * a_.matrix.row_stride +
+                         (k + block.k) * a_.matrix.col_stride;
+        } else {
+          block.next_a_rows = 0;
+        }
         block.c = out_.data + col * out_.col_stride;
         block.column_bias = last && column_bias_ != nullptr ? column_bias_ + col : nullptr;
         kernels::gemm_block(block);
@@ -233,7 +249,7 @@ class Product {
   const GemmOptions<T>& options_;
   GemmTiling tiling_;
   Index m_, n_, k_, row_tiles_, col_panels_, depth_;
-  bool pack_a_, spread_a_, packs_b_;
+  bool pack_a_, spread_a_, copies_a_, packs_b_;
   Cut cut_;
   const T* row_bias_;
   const T* column_bias_;
