@@ -78,7 +78,7 @@ struct Tile {
   Index next_b_stride;
   Index next_b_rows;   // in each stretch
   Index next_b_lines;  // of the cache in each row
-  const T* ahead;      // rows of A for the next block of K, of which this tile fetches some
+  const T* ahead;      // the rows of GemmBlock::ahead that this tile fetches
   Index ahead_rows, ahead_stride;
   T* c;
   Index c_row_stride;

@@ -54,9 +54,9 @@ void Block(const GemmBlock<T>& block) {
                                       : (kWidth + kLine<T> - 1) / kLine<T>;
   const Index next_rows = transposes ? HWY_MAX(kWidth / HWY_MAX(stretches, Index{1}), Index{1})
                                      : (block.k + shares - 1) / HWY_MAX(shares, Index{1});
-  // The tiles share the rows of A of the next block of K in the same way.
+  // What comes after this block is shared in the same way.
   const Index tiles_here = tile_count * ((block.n + kWidth - 1) / kWidth);
-  const Index ahead_rows = (block.next_a_rows + tiles_here - 1) / HWY_MAX(tiles_here, Index{1});
+  const Index ahead_rows = (block.ahead_rows + tiles_here - 1) / HWY_MAX(tiles_here, Index{1});
   Index ahead = 0;
 
   Tile<T> tile;
@@ -148,9 +148,9 @@ void Block(const GemmBlock<T>& block) {
                     : transposes
                         ? next_panel + (t - block.tile_begin) * next_lines * kLine<T>
                         : next_panel + (t - block.tile_begin) * next_rows * stretches * next_stride;
-      tile.ahead = block.next_a + ahead * block.next_a_stride;
-      tile.ahead_rows = HWY_MIN(ahead_rows, block.next_a_rows - ahead);
-      tile.ahead_stride = block.next_a_stride;
+      tile.ahead = block.ahead + ahead * block.ahead_stride;
+      tile.ahead_rows = HWY_MIN(ahead_rows, block.ahead_rows - ahead);
+      tile.ahead_stride = block.ahead_stride;
       ahead += tile.ahead_rows;
       tile.row_bias = block.row_bias == nullptr ? nullptr : block.row_bias + row;
       tile.c = block.c + row * block.c_row_stride + j * block.c_col_stride;
