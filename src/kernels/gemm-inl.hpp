@@ -38,6 +38,9 @@ inline constexpr Index kStretch = 16;
 // Stretches before the end in which C is fetched: early enough to arrive, too late to be evicted.
 inline constexpr Index kFetchC = 3;
 
+// Elements of a line of the cache.
+template <class T>
+inline constexpr Index kLine = 64 / static_cast<Index>(sizeof(T));
 // Rows of B that are fetched ahead where B is read only once.
 inline constexpr Index kAheadRows = 8;
 
@@ -73,7 +76,10 @@ struct Tile {
   Index next_a_row, next_a_stretch;
   const T* next_b;  // the part of the next panel that this tile fetches
   Index next_b_stride;
-  Index next_b_rows;  // in each stretch
+  Index next_b_rows;   // in each stretch
+  Index next_b_lines;  // of the cache in each row
+  const T* ahead;      // the rows of GemmBlock::ahead that this tile fetches
+  Index ahead_rows, ahead_stride;
   T* c;
   Index c_row_stride;
   T alpha, beta;
@@ -206,6 +212,8 @@ void MicroKernel(const Tile<T>& tile) {
   const Index next_a_row = tile.next_a_row;
   const Index next_a_stretch = tile.next_a_stretch;
   const Index next_b_stride = tile.next_b_stride;
+  const Index next_b_lines = tile.next_b_lines;
+  const T* ahead = tile.ahead;
   constexpr Index kFetchAt = kFetchC * kStretch;
   for (Index k = tile.k; k > 0;) {
     if (k <= kFetchAt && (k > kFetchAt - kStretch || k == tile.k)) {
@@ -219,11 +227,20 @@ void MicroKernel(const Tile<T>& tile) {
       }
     }
     for (Index row = tile.next_b_rows; row > 0; --row) {
-      HWY_UNROLL(2)
-      for (int v = 0; v < kVectors; ++v) {
-        __builtin_prefetch(next_b + v * kLanes, 0, 2);
+      for (Index line = 0; line < next_b_lines; ++line) {
+        __builtin_prefetch(next_b + line * kLine<T>, 0, 2);
       }
       next_b += next_b_stride;
+    }
+    if (tile.ahead_rows > 0) {
+      const T* row = ahead;
+      for (Index r = tile.ahead_rows; r > 0; --r, row += tile.ahead_stride) {
+        HWY_UNROLL(2)
+        for (Index line = 0; line < kStretch / kLine<T>; ++line) {
+          __builtin_prefetch(row + line * kLine<T>, 0, 2);
+        }
+      }
+      ahead += kStretch;
     }
     const T* fetch = next_a;
     next_a += next_a_stretch;
@@ -374,118 +391,6 @@ void TurnedTile(MicroKernelFn<T> kernel, Tile<T> tile, Index rows, Index columns
           value = hn::MulAdd(scale, LoadTail(d, to, count), value);
         }
         StoreTail(d, value, to, count);
-      }
-    }
-  }
-}
-
-template <class T>
-void Block(const GemmBlock<T>& block) {
-  using Table = std::array<std::array<MicroKernelRow<T>, 2>, 3>;
-  static constexpr std::array<Table, 2> kKernels = {KernelTable<false, T>(),
-                                                    KernelTable<true, T>()};
-  constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(hn::ScalableTag<T>()));
-  constexpr Index kWidth = kTileVectors * kLanes;
-  // B is read in place if all of it stays in the L1.
-  constexpr Index kInPlace = 32768 / static_cast<Index>(sizeof(T));
-  const bool a_packed = block.a_panel_stride > 0;
-  const bool b_packed = block.b_panel_stride > 0;
-  const bool in_place = !a_packed && (block.tile_end - block.tile_begin == 1 ||
-                                      block.k * block.b_row_stride <= kInPlace);
-
-  const Index first_row = gemm_tile_begin(block.m, block.tiles, block.tile_begin);
-  // Each tile fetches its share of the next panel of B, so that the memory is busy all the time.
-  const Index stretches = (block.k + kStretch - 1) / kStretch;
-  const Index shares = (block.tile_end - block.tile_begin) * stretches;
-  const Index next_rows = (block.k + shares - 1) / HWY_MAX(shares, Index{1});
-  const bool single = block.tile_end - block.tile_begin == 1;
-
-  Tile<T> tile;
-  tile.k = block.k;
-  tile.a_row_stride = block.a_row_stride;
-  tile.a_col_stride = block.a_col_stride;
-  tile.panel = block.panel;
-  tile.c_row_stride = block.c_row_stride;
-  tile.alpha = block.alpha;
-  tile.beta = block.beta;
-  for (Index j = 0, p = 0; j < block.n; j += kWidth, ++p) {
-    const Index columns = HWY_MIN(kWidth, block.n - j);
-    const Index vectors = (columns + kLanes - 1) / kLanes;
-    tile.column_bias = block.column_bias == nullptr ? nullptr : block.column_bias + j;
-    tile.last_columns = columns - (vectors - 1) * kLanes;
-    const bool buffered =
-        block.c_col_stride != 1 || (!kMaskedMemory && tile.last_columns != kLanes);
-    BMode mode = BMode::kPacked;
-    if (b_packed) {
-      tile.b = block.b + p * block.b_panel_stride;
-      tile.b_row_stride = kWidth;
-    } else {
-      tile.b = block.b + j * block.b_col_stride;
-      tile.b_row_stride = block.b_row_stride;
-      const bool readable = (kMaskedMemory && !buffered) || tile.last_columns == kLanes;
-      if (block.b_col_stride == 1 && readable && (in_place || vectors == kTileVectors)) {
-        mode = in_place ? BMode::kInPlace : BMode::kCopy;
-      } else {
-        GemmPack<T> pack;
-        pack.source = tile.b;
-        pack.width = columns;
-        pack.width_stride = block.b_col_stride;
-        pack.depth = block.k;
-        pack.depth_stride = block.b_row_stride;
-        pack.panel = kWidth;
-        pack.padded = vectors * kLanes;
-        pack.out = block.panel;
-        PackPanel<kWidth>(pack);
-        tile.b = block.panel;
-        tile.b_row_stride = kWidth;
-      }
-    }
-    const bool last_panel = j + kWidth >= block.n;
-    const Index next_stride = b_packed ? kWidth : block.b_row_stride;
-    // A single tile is too soon done with a panel: it fetches what it needs itself a little later.
-    const T* const next_panel = block.next_b == nullptr ? nullptr
-                                : single                ? tile.b + kStretch * next_stride
-                                : last_panel            ? block.next_b
-                                : b_packed              ? tile.b + block.b_panel_stride
-                                           : block.b + (j + kWidth) * block.b_col_stride;
-    tile.next_b_stride = next_stride;
-    tile.next_b_rows = next_panel == nullptr ? 0 : next_rows;
-    const T* a = block.a;
-    Index next_row = first_row;
-    for (Index t = block.tile_begin; t < block.tile_end; ++t, a += block.a_panel_stride) {
-      const bool last_tile = t + 1 == block.tile_end;
-      const Index row = next_row;
-      next_row = gemm_tile_begin(block.m, block.tiles, t + 1);
-      const Index rows = next_row - row;
-      const MicroKernelFn<T> kernel =
-          kKernels[a_packed][static_cast<size_t>(mode)][static_cast<size_t>(vectors - 1)]
-                  [static_cast<size_t>(rows - 1)];
-      tile.a = a_packed ? a : a + (row - first_row) * block.a_row_stride;
-      if (a_packed) {
-        tile.next_a = last_tile ? block.a : a + block.a_panel_stride;
-        tile.next_a_row = kStretch;
-        tile.next_a_stretch = kStretch * kTileRows;
-      } else {
-        tile.next_a = last_tile ? block.a : tile.a + rows * block.a_row_stride;
-        tile.next_a_row = block.a_row_stride;
-        tile.next_a_stretch = kStretch * block.a_col_stride;
-      }
-      tile.next_b = next_panel == nullptr
-                        ? nullptr
-                        : next_panel + (t - block.tile_begin) * next_rows * stretches * next_stride;
-      tile.row_bias = block.row_bias == nullptr ? nullptr : block.row_bias + row;
-      tile.c = block.c + row * block.c_row_stride + j * block.c_col_stride;
-      if (buffered && block.c_row_stride == 1) {
-        TurnedTile(kernel, tile, rows, columns, block.c_col_stride);
-      } else if (buffered) {
-        BufferedTile(kernel, tile, rows, columns, block.c_col_stride);
-      } else {
-        kernel(tile);
-      }
-      if (mode == BMode::kCopy) {
-        mode = BMode::kPacked;
-        tile.b = block.panel;
-        tile.b_row_stride = kWidth;
       }
     }
   }

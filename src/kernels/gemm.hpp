@@ -39,6 +39,9 @@ struct GemmBlock {
   Index b_panel_stride = 0;
   Index b_row_stride = 0, b_col_stride = 0;
   const T* next_b = nullptr;  ///< what comes behind this block, to be fetched ahead
+  /// Rows of k elements that are read, or copied, after this block, to be fetched into the L2.
+  const T* ahead = nullptr;
+  Index ahead_rows = 0, ahead_stride = 0;
   /// Room for one panel of B where it is not packed: nr * k elements.
   T* panel = nullptr;
   T* c = nullptr;  ///< row 0

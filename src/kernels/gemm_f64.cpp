@@ -5,6 +5,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "kernels/gemm-inl.hpp"
+#include "kernels/gemm_block-inl.hpp"
 #include "kernels/gemm_skinny-inl.hpp"
 #include "kernels/gemm_small-inl.hpp"
 #include "kernels/gemm_tall-inl.hpp"

@@ -11,6 +11,7 @@
 
 #include "hwy/highway.h"
 #include "kernels/gemm.hpp"
+#include "kernels/tail-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels {
@@ -127,6 +128,19 @@ void PackTranspose(const T* HWY_RESTRICT source, Index width, Index width_stride
     for (Index s = squares - 1; s >= 0; --s) {
       TransposeSquare(d, lines + s * kLanes, k, out + k * kPanel + s * kLanes, kPanel);
     }
+  }
+  if (k < depth && depth >= kLanes) {
+    // What is left, and some of what is there already, through a square of its own.
+    HWY_ALIGN T square[kLanes * kLanes];
+    for (Index s = 0; s < squares; ++s) {
+      TransposeSquare(d, lines + s * kLanes, depth - kLanes, square, kLanes);
+      const Index count = HWY_MIN(kLanes, width - s * kLanes);
+      for (Index i = k; i < depth; ++i) {
+        StoreTail(d, hn::Load(d, square + (i + kLanes - depth) * kLanes),
+                  out + i * kPanel + s * kLanes, count);
+      }
+    }
+    return;
   }
   for (; k < depth; ++k) {
     for (Index i = 0; i < width; ++i) {

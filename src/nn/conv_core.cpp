@@ -82,6 +82,16 @@ struct DirectForward {
                weights_right(last, gather.positions(), gather.rows())} {}
 };
 
+/// Whether positions waste little as the columns of a product: what is left beyond whole vectors of
+/// 64 bytes is a quarter of one, which takes no more than its share, or the rest of it hardly
+/// counts.
+template <class T>
+bool fills_vectors(Index positions) {
+  constexpr Index kLanes = 64 / static_cast<Index>(sizeof(T));
+  const Index left = positions % kLanes;
+  return left <= kLanes / 4 || (kLanes - left) * 16 <= positions;
+}
+
 /// The product of one image with weights (outputs, rows) as they are, cut by outputs.
 template <class T>
 void product_by_outputs(const Gather<T>& gather, Index outputs, const WeightLayout& layout,
@@ -155,7 +165,7 @@ void conv_forward(const ConvShape& shape, const ConvImage<const T>& x, const T* 
   }
   const DirectForward<T> direct(shape, x, is_channels_last(y, shape.out_channels, positions));
   const Gather<T>& gather = direct.gather;
-  const WeightLayout& layout = direct.layout;
+  WeightLayout layout = direct.layout;
   const Index together = direct.together;
   const Index rows = gather.rows();
   const Index out_group = shape.out_group();
@@ -168,9 +178,13 @@ void conv_forward(const ConvShape& shape, const ConvImage<const T>& x, const T* 
   // weights but a few times each thread packs those of outputs of its own.
   const bool alone = shape.images * shape.groups == 1 && gather.is_plain();
   if (!packed && alone && layout.right && few_positions(positions)) {
-    product_by_outputs(gather, out_group, layout, w, bias, {y.data, y.channel_stride, step},
-                       finish);
-    return;
+    if (is_channels_last(y, shape.out_channels, positions) || !fills_vectors<T>(positions)) {
+      product_by_outputs(gather, out_group, layout, w, bias, {y.data, y.channel_stride, step},
+                         finish);
+      return;
+    }
+    // Parts of the left factor share the image, which nobody has to pack.
+    layout.right = false;
   }
   ProductWeights<T> own;
   if (!packed) {

@@ -54,7 +54,7 @@ bool turns(const MatrixRef<T>& a, const MatrixRef<T>& b) {
   const Index n = b.cols;
   const Index k = a.cols;
   const Index blocks = ceil_div(k, block_depth(k));
-  const Index transposing = (n * k - (a.row_stride == 1 ? 0 : m * k)) / 2;
+  const Index transposing = (n * k - (a.row_stride == 1 ? 0 : m * k)) / 4;
   const Index filling = (ceil_div(m, kLanes) * kLanes - m) * n * k / (2 * kLanes);
   return transposing > m * n * blocks + filling;
 }

@@ -9,9 +9,12 @@ namespace {
 using kernels::GemmBlock;
 using kernels::GemmTiling;
 
-// Most tiles of rows in a task: with kDepth columns of A they take some 400 KiB of the L2.
+// Most tiles of rows in a task: with 512 columns of A they take some 400 KiB of the L2. Of fewer
+// columns there may be more of them, up to a limit.
 template <class T>
 constexpr Index kTaskRowTiles = sizeof(T) == 4 ? 12 : 8;
+constexpr Index kTaskDepth = 512;
+constexpr Index kMostRowTiles = 24;
 // Most panels of B in a task, and the least number of tiles and panels where there is a choice: the
 // first tile also makes a packed copy of each panel, the first panel waits for A.
 constexpr Index kTaskColPanels = 64;
@@ -19,8 +22,12 @@ constexpr Index kLeastRowTiles = 2;
 constexpr Index kLeastColPanels = 4;
 // Panels of B after which a finished part of C gets its activation.
 constexpr Index kFinishPanels = 8;
-// Multiply-adds of a task where there are enough tasks.
+// Multiply-adds of a task where there are enough tasks, and how many are enough.
 constexpr Index kTaskWork = Index{1} << 26;
+constexpr Index kTasks = 32;
+// Depth up to which a B is fetched in rows of as many columns.
+template <class T>
+constexpr Index kLongRowsDepth = 1024 / static_cast<Index>(sizeof(T));
 // A B of so few elements is not fetched ahead: it is in the L2 anyway.
 constexpr Index kNearB = Index{1} << 15;
 template <class T>
@@ -45,13 +52,18 @@ struct Cut {
 // Enough tasks for many threads where each is worth waking one, and at least as many as the cache
 // asks for. A split of the rows repeats the packing of B, one of the columns that of A.
 template <class T>
-Cut cut_tasks(Index row_tiles, Index col_panels, Index work, bool packs_a, bool packs_b) {
+Cut cut_tasks(Index row_tiles, Index col_panels, Index depth, Index work, bool packs_a,
+              bool packs_b) {
   const Index wanted = std::max(
-      {Index{1}, std::min<Index>(4, work / kSerialWork), std::min<Index>(64, work / kTaskWork)});
-  if (wanted == 1 && row_tiles <= kTaskRowTiles<T> && col_panels <= kTaskColPanels) {
+      {Index{1}, std::min<Index>(4, work / kSerialWork), std::min(kTasks, work / kTaskWork)});
+  // Between, as blocks of K are equal parts, there is nothing to gain.
+  const Index most = depth > kLongRowsDepth<T>
+                         ? kTaskRowTiles<T>
+                         : std::min(kMostRowTiles, kTaskRowTiles<T> * kTaskDepth / depth);
+  if (wanted == 1 && row_tiles <= most && col_panels <= kTaskColPanels) {
     return {1, 1};
   }
-  Cut cut{ceil_div(row_tiles, kTaskRowTiles<T>), ceil_div(col_panels, kTaskColPanels)};
+  Cut cut{ceil_div(row_tiles, most), ceil_div(col_panels, kTaskColPanels)};
   // An even number, as one odd task more would leave half of two threads idle.
   cut.rows += cut.rows > 1 && cut.rows % 2 == 1 ? 1 : 0;
   while (cut.rows * cut.cols < wanted) {
@@ -98,12 +110,17 @@ class Product {
     const Index enough = a.matrix.col_stride != 1 ? 3 : 24;
     packs_b_ = b.packer != nullptr || (strided_b && b.matrix.col_stride != 1);
     pack_a_ = a.packer != nullptr || (reused && row_tiles_ > 1 && col_panels_ >= enough);
-    cut_ = cut_tasks<T>(row_tiles_, col_panels_, m_ * n_ * k_, pack_a_, packs_b_);
+    cut_ = cut_tasks<T>(row_tiles_, col_panels_, depth_, m_ * n_ * k_, pack_a_, packs_b_);
     if (a.packer == nullptr && a.matrix.col_stride == 1 && col_panels_ / cut_.cols < enough) {
       pack_a_ = false;
     }
     spread_a_ = reused && same_set && !pack_a_ && m_ > 1 &&
                 (row_tiles_ == 1 || (a.matrix.col_stride == 1 && col_panels_ > 1));
+    copies_a_ = a.packer == nullptr && a.matrix.col_stride == 1 && (pack_a_ || spread_a_);
+    // A B of few rows, far from each other, is fetched a group of panels at a time: in rows that
+    // are long enough for memory to follow.
+    long_rows_ = strided_b && b.matrix.col_stride == 1 && k_ <= kLongRowsDepth<T> &&
+                 row_tiles_ > 1 && n_ * k_ > kNearB;
   }
 
   void run() {
@@ -112,8 +129,10 @@ class Product {
       Scratch<T> panel;
       Scratch<T> packed_a;
       for (Index t = begin; t < end; ++t) {
-        const Part rows = part_of(row_tiles_, t / cut.cols, cut.rows);
-        const Part cols = part_of(col_panels_, t % cut.cols, cut.cols);
+        // Tasks that follow each other share columns of B, and rows that are cut unevenly take
+        // turns.
+        const Part rows = part_of(row_tiles_, t % cut.rows, cut.rows);
+        const Part cols = part_of(col_panels_, t / cut.rows, cut.cols);
         run_task(rows, cols, panel, packed_a);
       }
     };
@@ -140,7 +159,8 @@ class Product {
     block.c_col_stride = out_.col_stride;
     block.alpha = options_.alpha;
     block.beta = options_.beta;
-    if (b_.packed == nullptr) {
+    // The last few columns are packed once more, see NarrowKernel.
+    if (b_.packed == nullptr || n_ % tiling_.nr != 0) {
       block.panel = panel.reserve(tiling_.nr * depth_ + kernels::kGatherSlack);
     }
     const Index row = kernels::gemm_tile_begin(m_, row_tiles_, tiles.begin);
@@ -152,7 +172,9 @@ class Product {
     MatrixRef<T> a_rows = a_.matrix;
     a_rows.rows = rows;
     a_rows.data += a_.matrix.data == nullptr ? 0 : row * a_.matrix.row_stride;
-    const Index group = b_.packer != nullptr ? 1 : kFinishPanels;
+    const Index group = b_.packer != nullptr ? 1
+                        : long_rows_ ? std::clamp<Index>(depth_ / tiling_.nr, 2, kFinishPanels)
+                                     : kFinishPanels;
     Index k = 0;
     do {
       block.k = std::min(depth_, k_ - k);
@@ -188,6 +210,7 @@ class Product {
           block.b = b_.matrix.data + k * b_.matrix.row_stride + col * b_.matrix.col_stride;
         }
         block.next_b = next_of(panels, p + group, k, block);
+        fetch_ahead(tiles, panels, p, group, k, block);
         block.c = out_.data + col * out_.col_stride;
         block.column_bias = last && column_bias_ != nullptr ? column_bias_ + col : nullptr;
         kernels::gemm_block(block);
@@ -198,6 +221,31 @@ class Product {
       block.beta = T(1);
       k += block.k;
     } while (k < k_);
+  }
+
+  // Has the block of panel `p` fetch what comes after it besides the next panel of B: rows as long
+  // as the block is deep.
+  void fetch_ahead(const Part& tiles, const Part& panels, Index p, Index group, Index k,
+                   GemmBlock<T>& block) const {
+    block.ahead_rows = 0;
+    if (long_rows_) {
+      // Behind the columns of this task come those of the next one.
+      if (p + group < (cut_.rows > 1 ? panels.end : col_panels_)) {
+        block.next_b = nullptr;
+        block.ahead = block.b + block.n;
+        block.ahead_rows = block.k;
+        block.ahead_stride = b_.matrix.row_stride;
+      }
+    } else if (copies_a_ && k + block.k < k_) {
+      // This block's share of the rows of A that are copied next.
+      const Index row = kernels::gemm_tile_begin(m_, row_tiles_, tiles.begin);
+      const Index rows = kernels::gemm_tile_begin(m_, row_tiles_, tiles.end) - row;
+      const Part share =
+          part_of(rows, (p - panels.begin) / group, ceil_div(panels.end - panels.begin, group));
+      block.ahead = a_.matrix.data + (row + share.begin) * a_.matrix.row_stride + k + block.k;
+      block.ahead_rows = share.end - share.begin;
+      block.ahead_stride = a_.matrix.row_stride;
+    }
   }
 
   // Where the B of the next block starts: panel `p`, or the first one of the next part of K.
@@ -233,7 +281,7 @@ class Product {
   const GemmOptions<T>& options_;
   GemmTiling tiling_;
   Index m_, n_, k_, row_tiles_, col_panels_, depth_;
-  bool pack_a_, spread_a_, packs_b_;
+  bool pack_a_, spread_a_, copies_a_, packs_b_, long_rows_;
   Cut cut_;
   const T* row_bias_;
   const T* column_bias_;

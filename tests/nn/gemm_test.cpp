@@ -49,13 +49,18 @@ TYPED_TEST(Gemm, BlocksAlongEveryDimension) {
     run_case<TypeParam>(130, 140, 150, kRow, kRow, Layout::Spread);
     // Rows of A 4 KiB apart.
     run_case<TypeParam>(40, 160, 1024, kRow, kRow, kRow);
+    // A few columns behind the last whole vector, and a depth that leaves some of a square.
+    run_case<TypeParam>(60, 258, 1031, kRow, kRow, kRow);
+    run_case<TypeParam>(60, 260, 501, kRow, kCol, kRow);
+    run_case<TypeParam>(60, 801, 203, kRow, kRow, kRow);
   });
 }
 
 TYPED_TEST(Gemm, SameBitsOnAnyNumberOfThreads) {
   using T = TypeParam;
   const Index shapes[][3] = {{200, 300, 150}, {1, 2000, 700},  {5, 1030, 1030}, {700, 10, 64},
-                             {90, 70, 1300},  {700, 130, 100}, {1, 700, 2000},  {100, 100, 100}};
+                             {90, 70, 1300},  {700, 130, 100}, {1, 700, 2000},  {100, 100, 100},
+                             {60, 258, 1031}, {60, 801, 203},  {400, 900, 64}};
   for (const auto& [m, n, k] : shapes) {
     for (const Layout layout : {Layout::RowMajor, Layout::ColMajor}) {
       const Matrix<T> a(m, k, Layout::RowMajor, 1);
