@@ -8,6 +8,7 @@
 #include "nn/depthwise.hpp"
 #include "nn/padded_lines.hpp"
 #include "nn/point_plan.hpp"
+#include "nn/winograd_weight_gradient.hpp"
 
 namespace lamina::nn::detail {
 
@@ -380,6 +381,7 @@ void conv_weight_gradient(const ConvShape& shape, const ConvImage<const T>& dy,
     std::fill_n(dw, size, T(0));
     return;
   }
+  if (winograd_gradient_pays(shape) && winograd_weight_gradient(shape, dy, x, dw)) return;
   if (plain_gradient(shape, dy, x, dw)) return;
   const PointPlan plan = PointPlan::make<T>(shape, dy.strides[2] == 1);
   const auto product = [&](Index group) {

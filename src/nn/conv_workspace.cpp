@@ -9,6 +9,7 @@
 #include "nn/direct_conv.hpp"
 #include "nn/point_plan.hpp"
 #include "nn/winograd.hpp"
+#include "nn/winograd_weight_gradient.hpp"
 
 namespace lamina::nn::detail {
 
@@ -204,7 +205,10 @@ Index conv_weight_gradient_bytes(const ConvShape& shape, bool channels_last, int
     const Index places = blocks * (plan.rows + plan.positions());
     most = std::max(most, bytes<T>(elements) + places * static_cast<Index>(sizeof(Index)));
   }
-  return count * most;
+  // Where a number is not finite, Winograd's algorithm gives way to the sum over positions.
+  const Index winograd =
+      winograd_gradient_pays(shape) ? winograd_gradient_bytes<T>(shape, threads) : 0;
+  return std::max(count * most, winograd);
 }
 
 #define LAMINA_INSTANTIATE(T)                                               \

@@ -24,6 +24,8 @@ const Case kCases[] = {
     {"winograd", 2, 64, 28, 64, 3, {.padding = 1}},
     {"one image, outputs", 1, 1024, 14, 256, 1, {}},
     {"winograd, small tiles", 1, 128, 7, 96, 3, {.padding = 1}},
+    {"winograd, gradient in parts", 24, 32, 16, 48, 3, {.padding = 1}},
+    {"winograd, gradient of many weights", 16, 96, 9, 128, 3, {.padding = 1}},
     {"direct", 2, 64, 28, 64, 3, {.padding = 1, .algorithm = nn::ConvAlgorithm::Direct}},
     {"stride", 2, 40, 41, 50, 3, {.stride = 2, .padding = 1}},
     {"pointwise", 3, 128, 20, 96, 1, {}},
