@@ -35,6 +35,8 @@ const Case kCases[] = {
     {"depthwise", 2, 64, 50, 64, 3, {.padding = 1, .groups = 64}},
     {"reflect", 1, 32, 40, 32, 3, {.padding = 2, .padding_value = nn::PaddingValue::Reflect}},
     {"large", 1, 16, 200, 16, 3, {.padding = 1}},
+    {"images_abreast", 64, 6, 14, 16, 5, {}},
+    {"images_abreast, some lanes empty", 63, 8, 8, 9, 3, {.padding = 1}},
     {"few_channels", 9, 6, 14, 16, 5, {}},
     {"many_small_images", 40, 24, 9, 70, 3, {.padding = 1}},
 };
