@@ -218,12 +218,9 @@ void SumTile(const LineSums<T>& p, Index row, Index column) {
   using V = hn::Vec<decltype(d)>;
   V acc[kRows][kColumns];
   const T* rows[kRows];
-  const T* columns[kColumns];
   T* const sums = p.sums + (row * p.columns + column) * kLanes;
-  HWY_UNROLL(8)
-  for (int c = 0; c < kColumns; ++c) {
-    columns[c] = p.b + (column + c) * p.b_stride;
-  }
+  const T* const b = p.b + column * p.b_stride;
+  const Index b_stride = p.b_stride;
   HWY_UNROLL(8)
   for (int r = 0; r < kRows; ++r) {
     rows[r] = p.rows[row + r];
@@ -238,12 +235,14 @@ void SumTile(const LineSums<T>& p, Index row, Index column) {
     for (int r = 0; r < kRows; ++r) {
       seen[r] = load(rows[r] + v.from);
     }
+    // Three columns share a pointer, so that all addresses fit the integer registers.
+    const T* const groups[2] = {b + v.to, b + v.to + 3 * b_stride};
     HWY_UNROLL(8)
     for (int c = 0; c < kColumns; ++c) {
-      const V b = load(columns[c] + v.to);
+      const V column_of = load(groups[c / 3] + (c % 3) * b_stride);
       HWY_UNROLL(8)
       for (int r = 0; r < kRows; ++r) {
-        acc[r][c] = hn::MulAdd(seen[r], b, acc[r][c]);
+        acc[r][c] = hn::MulAdd(seen[r], column_of, acc[r][c]);
       }
     }
   };
@@ -283,14 +282,24 @@ void LineSumsRun(const LineSums<T>& p) {
   static constexpr auto kTiles = AllSumTiles<T>(std::make_index_sequence<kSumRows>());
   const Index row_tiles = (p.count + kSumRows - 1) / kSumRows;
   const Index column_tiles = (p.columns + kSumColumns - 1) / kSumColumns;
-  for (Index t = 0; t < row_tiles; ++t) {
-    const Index row = gemm_tile_begin(p.count, row_tiles, t);
-    const Index rows = gemm_tile_begin(p.count, row_tiles, t + 1) - row;
-    for (Index u = 0; u < column_tiles; ++u) {
-      const Index column = gemm_tile_begin(p.columns, column_tiles, u);
-      const Index columns = gemm_tile_begin(p.columns, column_tiles, u + 1) - column;
+  // A few columns stay in the L1 while all rows, which overlap, pass by.
+  for (Index u = 0; u < column_tiles; ++u) {
+    const Index column = gemm_tile_begin(p.columns, column_tiles, u);
+    const Index columns = gemm_tile_begin(p.columns, column_tiles, u + 1) - column;
+    for (Index t = 0; t < row_tiles; ++t) {
+      const Index row = gemm_tile_begin(p.count, row_tiles, t);
+      const Index rows = gemm_tile_begin(p.count, row_tiles, t + 1) - row;
       kTiles[static_cast<size_t>(rows - 1)][static_cast<size_t>(columns - 1)](p, row, column);
     }
+  }
+}
+
+template <class T>
+void LaneSumsRun(const T* HWY_RESTRICT sums, Index count, T* HWY_RESTRICT out) {
+  const hn::ScalableTag<T> d;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  for (Index i = 0; i < count; ++i) {
+    out[i] = hn::GetLane(hn::SumOfLanes(d, hn::LoadU(d, sums + i * lanes)));
   }
 }
 
@@ -321,6 +330,12 @@ void LineSumsF32(const LineSums<float>& p) {
 void LineSumsF64(const LineSums<double>& p) {
   LineSumsRun(p);
 }
+void LaneSumsF32(const float* sums, Index count, float* out) {
+  LaneSumsRun(sums, count, out);
+}
+void LaneSumsF64(const double* sums, Index count, double* out) {
+  LaneSumsRun(sums, count, out);
+}
 LineTiling LineTilingF32() {
   return LineTilingRun<float>();
 }
@@ -346,6 +361,8 @@ HWY_EXPORT(PointProductF32);
 HWY_EXPORT(PointProductF64);
 HWY_EXPORT(LineSumsF32);
 HWY_EXPORT(LineSumsF64);
+HWY_EXPORT(LaneSumsF32);
+HWY_EXPORT(LaneSumsF64);
 HWY_EXPORT(LineTilingF32);
 HWY_EXPORT(LineTilingF64);
 HWY_EXPORT(PointTilingF32);
@@ -368,6 +385,12 @@ void line_sums(const LineSums<float>& sums) {
 }
 void line_sums(const LineSums<double>& sums) {
   HWY_DYNAMIC_DISPATCH(LineSumsF64)(sums);
+}
+void lane_sums(const float* sums, Index count, float* out) {
+  HWY_DYNAMIC_DISPATCH(LaneSumsF32)(sums, count, out);
+}
+void lane_sums(const double* sums, Index count, double* out) {
+  HWY_DYNAMIC_DISPATCH(LaneSumsF64)(sums, count, out);
 }
 template <>
 LineTiling line_tiling<float>() {

@@ -84,4 +84,8 @@ struct LineSums {
 void line_sums(const LineSums<float>& sums);
 void line_sums(const LineSums<double>& sums);
 
+/// out[i] = the sum of vector i, for i < count.
+void lane_sums(const float* sums, Index count, float* out);
+void lane_sums(const double* sums, Index count, double* out);
+
 }  // namespace lamina::kernels

@@ -5,6 +5,7 @@
 
 #include "kernels/winograd.hpp"
 #include "lamina/core/parallel.hpp"
+#include "nn/conv_abreast.hpp"
 #include "nn/conv_parts.hpp"
 #include "nn/conv_weights.hpp"
 #include "nn/depthwise.hpp"
@@ -60,6 +61,10 @@ bool try_direct(const ConvShape& shape, bool gradient, const ConvImage<const T>&
   if (is_channels_last(y, channels, positions)) {
     if (gradient || !direct_last_pays(shape, x)) return false;
     direct_last_convolution(shape, x, w, bias, y, finish);
+    return true;
+  }
+  if (abreast_pays(shape, gradient, x)) {
+    abreast_convolution(shape, gradient, x, w, bias, y, finish);
     return true;
   }
   if (!direct_pays<T>(shape, gradient)) return false;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "kernels/direct_conv.hpp"
 #include "lamina/core/parallel.hpp"
 #include "nn/conv_core.hpp"
 #include "nn/implicit_gemm.hpp"
@@ -56,6 +57,25 @@ void swap_inner(const T* from, Index rows, Index a, Index b, T* to) {
         to[j * a + i] = from[i * b + j];
       }
     }
+  }
+}
+
+/// dw (outputs, rows) from the sums of `parts`, each (rows, outputs, lanes).
+template <class T>
+void finish_line_sums(T* sums, Index parts, Index rows, Index outputs, Index lanes, T* dw) {
+  constexpr Index kGrain = 1024;  // sums
+  const Buffer<T> turned(rows * outputs);
+  parallel_for(rows, std::max<Index>(1, kGrain / outputs), [&](Index begin, Index end) {
+    const Index first = begin * outputs * lanes;
+    const Index count = (end - begin) * outputs;
+    for (Index part = 1; part < parts; ++part) {
+      const T* const more = sums + part * rows * outputs * lanes;
+      for (Index i = first; i < first + count * lanes; ++i) sums[i] += more[i];
+    }
+    kernels::lane_sums(sums + first, count, turned.data() + begin * outputs);
+  });
+  for (Index row = 0; row < rows; ++row) {
+    for (Index o = 0; o < outputs; ++o) dw[o * rows + row] = turned.data()[row * outputs + o];
   }
 }
 

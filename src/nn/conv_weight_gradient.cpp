@@ -1,13 +1,14 @@
 #include <algorithm>
 #include <array>
-#include <numeric>
 #include <vector>
 
 #include "kernels/direct_conv.hpp"
+#include "nn/conv_abreast.hpp"
 #include "nn/conv_parts.hpp"
 #include "nn/depthwise.hpp"
 #include "nn/padded_lines.hpp"
 #include "nn/point_plan.hpp"
+#include "nn/winograd_weight_gradient.hpp"
 
 namespace lamina::nn::detail {
 
@@ -322,23 +323,17 @@ void gradient_by_images(const ConvShape& shape, const PointPlan& plan, const Con
       });
     }
   });
+  if (plan.by_lines) {
+    finish_line_sums(sums.data(), plan.parts, plan.rows, shape.out_group(),
+                     plan.width / shape.out_group(), dw);
+    return;
+  }
   parallel_for(size, kCopyGrain / plan.parts, [&](Index begin, Index end) {
     for (Index part = 1; part < plan.parts; ++part) {
       const T* const more = sums.data() + part * size;
       for (Index i = begin; i < end; ++i) sums.data()[i] += more[i];
     }
   });
-  if (plan.by_lines) {
-    const Index outputs = shape.out_group();
-    const Index lanes = plan.width / outputs;
-    for (Index row = 0; row < plan.rows; ++row) {
-      for (Index o = 0; o < outputs; ++o) {
-        const T* const own = sums.data() + (row * outputs + o) * lanes;
-        dw[o * plan.rows + row] = std::accumulate(own, own + lanes, T(0));
-      }
-    }
-    return;
-  }
   turn_weights(plan, sums.data(), shape.out_group(), dw);
 }
 
@@ -380,7 +375,12 @@ void conv_weight_gradient(const ConvShape& shape, const ConvImage<const T>& dy,
     std::fill_n(dw, size, T(0));
     return;
   }
+  if (winograd_gradient_pays(shape) && winograd_weight_gradient(shape, dy, x, dw)) return;
   if (plain_gradient(shape, dy, x, dw)) return;
+  if (abreast_gradient_pays(shape, dy, x)) {
+    abreast_weight_gradient(shape, dy, x, dw);
+    return;
+  }
   const PointPlan plan = PointPlan::make<T>(shape, dy.strides[2] == 1);
   const auto product = [&](Index group) {
     ConvImage<const T> own_dy = dy;

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "kernels/gemm.hpp"
+#include "nn/conv_abreast.hpp"
 #include "nn/conv_parts.hpp"
 #include "nn/conv_planes.hpp"
 #include "nn/conv_weights.hpp"
@@ -9,6 +10,7 @@
 #include "nn/direct_conv.hpp"
 #include "nn/point_plan.hpp"
 #include "nn/winograd.hpp"
+#include "nn/winograd_weight_gradient.hpp"
 
 namespace lamina::nn::detail {
 
@@ -95,6 +97,14 @@ bool by_winograd(const ConvShape& shape, bool gradient) {
 }
 
 template <class T>
+bool by_abreast(const ConvShape& shape, bool gradient, bool channels_last) {
+  if (channels_last || by_winograd(shape, gradient)) return false;
+  return abreast_pays(shape, gradient,
+                      gradient ? image_of<T>(shape.out_channels, shape.out, false)
+                               : image_of<T>(shape.in_channels, shape.in, false));
+}
+
+template <class T>
 bool by_direct(const ConvShape& shape, bool gradient, bool channels_last) {
   return !channels_last && !by_winograd(shape, gradient) && direct_pays<T>(shape, gradient);
 }
@@ -104,6 +114,10 @@ bool by_direct(const ConvShape& shape, bool gradient, bool channels_last) {
 template <class T>
 Index conv_forward_bytes(const ConvShape& shape, bool channels_last, int threads) {
   if (is_depthwise(shape)) return depthwise_bytes<T>(shape, channels_last, threads);
+  // Of an x with gaps the next one is the way.
+  if (by_abreast<T>(shape, false, channels_last)) {
+    return std::max(abreast_bytes<T>(shape, false), direct_bytes<T>(shape, false, threads));
+  }
   if (by_direct<T>(shape, false, channels_last)) return direct_bytes<T>(shape, false, threads);
   if (channels_last && !by_winograd(shape, false) &&
       direct_last_pays(shape, image_of<T>(shape.in_channels, shape.in, true))) {
@@ -133,6 +147,9 @@ Index conv_forward_bytes(const ConvShape& shape, bool channels_last, int threads
 
 template <class T>
 Index conv_input_gradient_bytes(const ConvShape& shape, bool channels_last, int threads) {
+  if (!is_depthwise(shape) && by_abreast<T>(shape, true, channels_last)) {
+    return std::max(abreast_bytes<T>(shape, true), direct_bytes<T>(shape, true, threads));
+  }
   if (!is_depthwise(shape) && by_direct<T>(shape, true, channels_last)) {
     return direct_bytes<T>(shape, true, threads);
   }
@@ -204,7 +221,14 @@ Index conv_weight_gradient_bytes(const ConvShape& shape, bool channels_last, int
     const Index places = blocks * (plan.rows + plan.positions());
     most = std::max(most, bytes<T>(elements) + places * static_cast<Index>(sizeof(Index)));
   }
-  return count * most;
+  // Where a number is not finite, Winograd's algorithm gives way to the sum over positions.
+  const Index winograd =
+      winograd_gradient_pays(shape) ? winograd_gradient_bytes<T>(shape, threads) : 0;
+  const bool abreast =
+      !channels_last &&
+      abreast_gradient_pays(shape, image_of<T>(shape.out_channels, shape.out, false),
+                            image_of<T>(shape.in_channels, shape.in, false));
+  return std::max({count * most, winograd, abreast ? abreast_gradient_bytes<T>(shape) : Index{0}});
 }
 
 #define LAMINA_INSTANTIATE(T)                                               \

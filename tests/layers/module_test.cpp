@@ -4,12 +4,16 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
 #include <memory>
 #include <sstream>
 #include <utility>
 
 #include "lamina/autograd/ops_linear.hpp"
+#include "lamina/layers/activation.hpp"
 #include "lamina/layers/linear.hpp"
+#include "lamina/layers/pooling.hpp"
 #include "lamina/layers/sequential.hpp"
 #include "support/message.hpp"
 #include "support/values.hpp"
@@ -187,6 +191,36 @@ TEST(Sequential, TakesLayersOfAnyKind) {
             "Sequential: the layer is null");
   // An empty one changes nothing.
   EXPECT_EQ(Sequential<float>()(x).value(), x);
+}
+
+TEST(Sequential, ReluOfMaximaIsMaximaOfRelu) {
+  Array<float> numbers = values<float>({2, 3, 7, 8}, 5);
+  numbers(0, 0, 0, 0) = numbers(0, 0, 0, 1) = 9;  // equals
+  numbers(0, 1, 2, 2) = -0.0F;
+  numbers(1, 0, 3, 3) = std::numeric_limits<float>::infinity();
+  numbers(1, 1, 0, 0) = std::numeric_limits<float>::quiet_NaN();
+  for (Index i = 0; i < 4; ++i)
+    numbers(1, 2, i / 2, i % 2) = -std::numeric_limits<float>::infinity();
+  Sequential<float> nets[] = {Sequential<float>{ReLU<float>(), MaxPool2d<float>(2)},
+                              Sequential<float>{ReLU<float>(), MaxPool2d<float>(3, {.padding = 1})},
+                              Sequential<float>{ReLU<float>(), AdaptiveMaxPool2d<float>({3, 4})},
+                              Sequential<float>{Tanh<float>(), MaxPool2d<float>(2)}};
+  for (Sequential<float>& net : nets) {
+    const Var<float> x(numbers, true);
+    const Var<float> y = net(x);
+    const Array<float> seed = values<float>(y.shape(), 6);
+    y.backward(seed);
+    const Var<float> x_each(numbers, true);
+    const Var<float> y_each = net[1].forward(net[0].forward(x_each));
+    y_each.backward(seed);
+    const auto same = [](float a, float b) { return a == b || (std::isnan(a) && std::isnan(b)); };
+    for (Index i = 0; i < y.size(); ++i) {
+      EXPECT_TRUE(same(y.value().data()[i], y_each.value().data()[i]));
+    }
+    for (Index i = 0; i < x.size(); ++i) {
+      EXPECT_TRUE(same(x.grad().data()[i], x_each.grad().data()[i])) << i;
+    }
+  }
 }
 
 TEST(Flatten, KeepsTheBatch) {

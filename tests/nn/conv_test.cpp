@@ -88,6 +88,11 @@ const ConvCase kCases[] = {
     // Few channels and enough positions: nothing is gathered, one band or several.
     {"first_layer", 2, 1, 6, 1, {28, 28}, {5, 5}, {1, 1}, {1, 1}, 2},
     {"few_channels", 3, 6, 13, 1, {14, 14}, {5, 5}, {1, 1}, {1, 1}, {}},
+    {"images_abreast", 19, 8, 13, 1, {9, 10}, {5, 5}, {1, 1}, {1, 1}, {}},
+    {"images_abreast_padded", 32, 8, 9, 1, {8, 6}, {3, 3}, {1, 1}, {1, 1}, 1},
+    {"images_abreast_stride", 31, 8, 16, 1, {11, 17}, {3, 4}, {2, 3}, {1, 1}, {}},
+    {"images_abreast_dilated", 48, 12, 8, 1, {9, 6}, {3, 3}, {1, 1}, {2, 3}, 3},
+    {"images_abreast_far_padding", 32, 8, 8, 1, {4, 4}, {3, 3}, {1, 1}, {1, 1}, 4},
     {"few_channels_in_bands",
      1,
      9,
@@ -545,6 +550,33 @@ TEST(ConvValues, InfinityReachesTheWeightsThatSeeItAndNoOthers) {
       }
     }
   }
+}
+
+// Many small images take a way of their own.
+TEST(ConvValues, ABatchIsItsImages) {
+  Generator generator(13);
+  Array<float> x = random_normal<float>({37, 8, 7, 6}, generator);
+  Array<float> w = random_normal<float>({9, 8, 3, 3}, generator);
+  const Array<float> bias = random_normal<float>({9}, generator);
+  x(36, 7, 0, 5) = std::numeric_limits<float>::infinity();
+  w(4, 2, 2, 0) = std::numeric_limits<float>::infinity();
+  const nn::Conv2dOptions options{.padding = 1, .activation = nn::Activation::Relu};
+  const Array<float> y = nn::conv2d(x, w, bias, options);
+  for (Index n = 0; n < 37; ++n) {
+    const Array<float> one = nn::conv2d(x.slice(0, {n, n + 1}), w, bias, options);
+    for (Index i = 0; i < one.size(); ++i) {
+      const float value = y.data()[n * one.size() + i];
+      const bool same = value == one.data()[i] || std::abs(value - one.data()[i]) < 1e-4F;
+      ASSERT_TRUE(same || (std::isnan(value) && std::isnan(one.data()[i]))) << n << ' ' << i;
+    }
+  }
+  // Lanes without an image add nothing, not even 0 times infinity.
+  const Array<float> dy = Array<float>::ones({31, 9, 7, 6});
+  Array<float> some = x.slice(0, {0, 31}).copy();
+  some(30, 7, 3, 3) = std::numeric_limits<float>::infinity();
+  const Array<float> dw = nn::conv2d_backward_weight(dy, some, w.shape(), {.padding = 1});
+  EXPECT_TRUE(std::isinf(dw(0, 7, 1, 1)));
+  EXPECT_TRUE(std::isfinite(dw(0, 6, 1, 1)));
 }
 
 // ---------------------------------------------------------------- errors

@@ -24,6 +24,8 @@ const Case kCases[] = {
     {"winograd", 2, 64, 28, 64, 3, {.padding = 1}},
     {"one image, outputs", 1, 1024, 14, 256, 1, {}},
     {"winograd, small tiles", 1, 128, 7, 96, 3, {.padding = 1}},
+    {"winograd, gradient in parts", 24, 32, 16, 48, 3, {.padding = 1}},
+    {"winograd, gradient of many weights", 16, 96, 9, 128, 3, {.padding = 1}},
     {"direct", 2, 64, 28, 64, 3, {.padding = 1, .algorithm = nn::ConvAlgorithm::Direct}},
     {"stride", 2, 40, 41, 50, 3, {.stride = 2, .padding = 1}},
     {"pointwise", 3, 128, 20, 96, 1, {}},
@@ -33,6 +35,8 @@ const Case kCases[] = {
     {"depthwise", 2, 64, 50, 64, 3, {.padding = 1, .groups = 64}},
     {"reflect", 1, 32, 40, 32, 3, {.padding = 2, .padding_value = nn::PaddingValue::Reflect}},
     {"large", 1, 16, 200, 16, 3, {.padding = 1}},
+    {"images_abreast", 64, 6, 14, 16, 5, {}},
+    {"images_abreast, some lanes empty", 63, 8, 8, 9, 3, {.padding = 1}},
     {"few_channels", 9, 6, 14, 16, 5, {}},
     {"many_small_images", 40, 24, 9, 70, 3, {.padding = 1}},
 };

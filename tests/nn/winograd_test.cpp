@@ -135,6 +135,107 @@ TEST(Winograd, GradientBiasAndActivationAreThoseOfTheDirectSum) {
   }
 }
 
+/// An element of the exact weight gradient.
+double exact_gradient(const Case& c, const Array<float>& x, const Array<float>& dy, Index o,
+                      Index k, Index r, Index s) {
+  const Index top = r - c.padding.resolve(0, c.height, 3, 1, 1, "test").before;
+  const Index left = s - c.padding.resolve(1, c.width, 3, 1, 1, "test").before;
+  double sum = 0;
+  for (Index n = 0; n < c.images; ++n) {
+    for (Index h = 0; h < dy.shape()[2]; ++h) {
+      for (Index v = 0; v < dy.shape()[3]; ++v) {
+        if (h + top < 0 || v + left < 0 || h + top >= c.height || v + left >= c.width) continue;
+        sum +=
+            static_cast<double>(x(n, k, h + top, v + left)) * static_cast<double>(dy(n, o, h, v));
+      }
+    }
+  }
+  return sum;
+}
+
+// Of the weights: tiles that end with dy and beyond it, few sums and many, one part and several.
+const Case kGradientCases[] = {
+    {12, 32, 32, 8, 8, 1},   {6, 48, 32, 9, 23, PaddingMode::asymmetric({0, 1}, {2, 0})},
+    {13, 64, 96, 14, 7, {}}, {1, 64, 64, 41, 37, 1},
+    {8, 112, 80, 12, 11, 2}, {64, 32, 64, 16, 16, 1},
+};
+
+TEST(Winograd, ErrorOfTheWeightGradientIsBelowTheStatedBound) {
+  Generator generator(9);
+  for (const Case& c : kGradientCases) {
+    const Array<float> x =
+        random_normal<float>({c.images, c.in_channels, c.height, c.width}, generator);
+    const Shape w_shape{c.out_channels, c.in_channels, 3, 3};
+    const Shape y_shape =
+        nn::conv2d(x, Array<float>::zeros(w_shape), {.padding = c.padding}).shape();
+    const Array<float> dy = random_normal<float>(y_shape, generator);
+    const double unit =
+        static_cast<double>(std::numeric_limits<float>::epsilon()) *
+        std::sqrt(static_cast<double>(dy.size()) / static_cast<double>(c.out_channels)) *
+        largest(x) * largest(dy);
+    test::for_each_target([&] {
+      for (const DataFormat format : {DataFormat::NCHW, DataFormat::NHWC}) {
+        const Conv2dOptions options{.padding = c.padding, .format = format};
+        const Array<float> x_in = in_format(x, format);
+        const Array<float> dy_in = in_format(dy, format);
+        const Array<float> dw = nn::conv2d_backward_weight(dy_in, x_in, w_shape, options);
+        double worst = 0;
+        for (Index i = 0; i < dw.size(); i += 1 + dw.size() / 50) {
+          const double exact = exact_gradient(c, x, dy, i / (9 * c.in_channels),
+                                              i / 9 % c.in_channels, i % 9 / 3, i % 3);
+          worst = std::max(worst, std::abs(static_cast<double>(dw.data()[i]) - exact));
+        }
+        EXPECT_LT(worst, 32 * unit);
+        Conv2dOptions as_written = options;
+        as_written.algorithm = ConvAlgorithm::Direct;
+        EXPECT_FALSE(dw == nn::conv2d_backward_weight(dy_in, x_in, w_shape, as_written))
+            << "Winograd's algorithm was not used";
+        test::expect_same_on_any_number_of_threads(
+            [&] { return nn::conv2d_backward_weight(dy_in, x_in, w_shape, options); });
+      }
+    });
+  }
+}
+
+TEST(Winograd, WeightGradientOfViewsAndInDouble) {
+  Generator generator(10);
+  const Array<double> x = random_normal<double>({9, 48, 14, 13}, generator);
+  const Array<double> large = random_normal<double>({9, 36, 15, 30}, generator);
+  // Columns adjacent, and two apart: then the direct sum serves.
+  for (const Index step : {1, 2}) {
+    const View<double> dy =
+        large.slice(1, {4, 36}).slice(2, {1, 15}).slice(3, {3, 3 + 13 * step, step});
+    Conv2dOptions options{.padding = 1, .algorithm = ConvAlgorithm::Direct};
+    const Array<double> direct = nn::conv2d_backward_weight(dy, x, {32, 48, 3, 3}, options);
+    options.algorithm = ConvAlgorithm::Auto;
+    const Array<double> dw = nn::conv2d_backward_weight(dy, x, {32, 48, 3, 3}, options);
+    EXPECT_EQ(dw == direct, step == 2);
+    for (Index i = 0; i < dw.size(); ++i) ASSERT_NEAR(dw.data()[i], direct.data()[i], 1e-11);
+  }
+}
+
+TEST(Winograd, WeightGradientOfWhatIsNotFinite) {
+  Generator generator(11);
+  const Array<float> x = random_normal<float>({8, 32, 12, 12}, generator);
+  const Array<float> dy = random_normal<float>({8, 32, 12, 12}, generator);
+  const Shape w_shape{32, 32, 3, 3};
+  const Conv2dOptions direct{.padding = 1, .algorithm = ConvAlgorithm::Direct};
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), 1e30F}) {
+    for (const bool in_dy : {false, true}) {
+      Array<float> x_bad = x.copy();
+      Array<float> dy_bad = dy.copy();
+      (in_dy ? dy_bad : x_bad)(7, 31, 0, 11) = bad;
+      const Array<float> dw = nn::conv2d_backward_weight(dy_bad, x_bad, w_shape, {.padding = 1});
+      const Array<float> expected = nn::conv2d_backward_weight(dy_bad, x_bad, w_shape, direct);
+      for (Index i = 0; i < dw.size(); ++i) {
+        ASSERT_TRUE(dw.data()[i] == expected.data()[i] ||
+                    (std::isnan(dw.data()[i]) && std::isnan(expected.data()[i])));
+      }
+    }
+  }
+}
+
 TEST(Winograd, InDoubleToo) {
   Generator generator(8);
   for (const DataFormat format : {DataFormat::NCHW, DataFormat::NHWC}) {

@@ -24,6 +24,9 @@ class Activate : public Layer<T> {
   /// As in C++: "leaky_relu(alpha = 0.2)".
   [[nodiscard]] std::string name() const override;
   [[nodiscard]] Var<T> forward(const Var<T>& x) override;
+  [[nodiscard]] bool commutes_with_maxima() const noexcept override {
+    return kind_ == nn::Activation::Relu;
+  }
 
  private:
   nn::Activation kind_;

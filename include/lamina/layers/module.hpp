@@ -119,6 +119,11 @@ template <class T>
 class Layer : public Module<T> {
  public:
   [[nodiscard]] virtual Var<T> forward(const Var<T>& x) = 0;
+  /// Whether each result is the greatest of some elements of x, to which its gradient goes.
+  [[nodiscard]] virtual bool takes_maxima() const noexcept { return false; }
+  /// Whether results and gradients are the same if this layer comes after maxima of x instead of
+  /// before them. Then Sequential lets it: there are fewer maxima than elements.
+  [[nodiscard]] virtual bool commutes_with_maxima() const noexcept { return false; }
   // Not inline: GCC 12 would guess which forward() is meant, inline it, and warn of its members.
   Var<T> operator()(const Var<T>& x);
   /// Of an array: a constant of the computation.

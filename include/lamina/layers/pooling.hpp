@@ -19,6 +19,7 @@ class MaxPool : public Layer<T> {
   explicit MaxPool(PerAxis<Rank> kernel, const nn::PoolOptions<Rank>& options = {});
   [[nodiscard]] std::string name() const override;
   [[nodiscard]] Var<T> forward(const Var<T>& x) override;
+  [[nodiscard]] bool takes_maxima() const noexcept override { return true; }
 
  private:
   PerAxis<Rank> kernel_;
@@ -144,6 +145,7 @@ class AdaptiveMaxPool : public Layer<T> {
   explicit AdaptiveMaxPool(PerAxis<Rank> extents, DataFormat format = DataFormat::NCHW);
   [[nodiscard]] std::string name() const override;
   [[nodiscard]] Var<T> forward(const Var<T>& x) override;
+  [[nodiscard]] bool takes_maxima() const noexcept override { return true; }
 
  private:
   PerAxis<Rank> extents_;

@@ -16,7 +16,8 @@ namespace lamina::layers {
 ///   Sequential net{Linear(64, 128, generator), ReLU{}, Linear(128, 10, generator)};
 ///
 /// Braces, because only they fix the order in which the layers draw from the generator. Takes
-/// layers of any kind, by moving them in. Members are called "0", "1" ... torch.nn.Sequential.
+/// layers of any kind, by moving them in. Members are called "0", "1" ... A ReLU before max pooling
+/// is applied to the maxima, which gives the same numbers and gradients. torch.nn.Sequential.
 template <class T>
 class Sequential final : public Layer<T> {
  public:

@@ -1,0 +1,35 @@
+#pragma once
+
+// Convolution of small images of few channels: a vector holds one position of as many images as it
+// has lanes. So no lane is idle where lines end, each load is a whole line of the cache, and a
+// gradient leaves out what lies above and below dy. Two passes turn the images, in and out.
+
+#include "nn/conv_core.hpp"
+
+namespace lamina::nn::detail {
+
+/// True where this is the way to go for images of the given strides, forward or the input gradient.
+template <class T>
+[[nodiscard]] bool abreast_pays(const ConvShape& shape, bool gradient, const ConvImage<const T>& x);
+
+/// y = finish(bias + w * x), or with `gradient` y = finish(bias + w^T * x) for x = dy. y is
+/// contiguous, channels first.
+template <class T>
+void abreast_convolution(const ConvShape& shape, bool gradient, const ConvImage<const T>& x,
+                         const T* w, const T* bias, const ConvImage<T>& y,
+                         const GemmFinish<T>& finish);
+
+template <class T>
+[[nodiscard]] Index abreast_bytes(const ConvShape& shape, bool gradient);
+
+/// The same for the weight gradient.
+template <class T>
+[[nodiscard]] bool abreast_gradient_pays(const ConvShape& shape, const ConvImage<const T>& dy,
+                                         const ConvImage<const T>& x);
+template <class T>
+void abreast_weight_gradient(const ConvShape& shape, const ConvImage<const T>& dy,
+                             const ConvImage<const T>& x, T* dw);
+template <class T>
+[[nodiscard]] Index abreast_gradient_bytes(const ConvShape& shape);
+
+}  // namespace lamina::nn::detail
