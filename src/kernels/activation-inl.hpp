@@ -4,6 +4,8 @@
 // Where f' is 0 by a comparison (the flat side of relu), dy does not matter, not even NaN.
 // At -inf and +inf the limit is meant, so x is clamped to where the result no longer changes.
 //
+// Members of a few instructions are Light: large results of theirs are streamed.
+//
 // To add a member: a struct here, a case in VisitActivation, a row in the table, the named function
 // and the test case (docs/activation.md).
 
@@ -18,6 +20,7 @@
 
 #include <limits>
 
+#include "kernels/map-inl.hpp"
 #include "kernels/math-inl.hpp"
 #include "lamina/nn/activation_table.hpp"
 
@@ -81,7 +84,7 @@ HWY_INLINE V TimesSigmoidSlope(D d, V x, V z, V z_slope) {
   return hn::Mul(of_z, hn::MulAdd(hn::Mul(x, z_slope), of_minus_z, Number(d, 1)));
 }
 
-struct Identity {
+struct Identity : Light {
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Forward(D, V x, const ActivationConstants<D>&) {
     return x;
@@ -92,7 +95,7 @@ struct Identity {
   }
 };
 
-struct Relu {
+struct Relu : Light {
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Forward(D d, V x, const ActivationConstants<D>&) {
 #if LAMINA_MATH_X86_MINMAX
@@ -108,7 +111,7 @@ struct Relu {
   }
 };
 
-struct LeakyRelu {
+struct LeakyRelu : Light {
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Forward(D d, V x, const ActivationConstants<D>& c) {
     return hn::IfThenElse(hn::Gt(x, hn::Zero(d)), x, hn::Mul(c.a, x));
@@ -283,7 +286,7 @@ struct Softplus {
   }
 };
 
-struct Relu6 {
+struct Relu6 : Light {
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Forward(D d, V x, const ActivationConstants<D>&) {
     return AtMost(d, AtLeast(d, x, hn::Zero(d)), Number(d, 6));
@@ -295,7 +298,7 @@ struct Relu6 {
   }
 };
 
-struct HardTanh {
+struct HardTanh : Light {
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Forward(D d, V x, const ActivationConstants<D>& c) {
     return AtMost(d, AtLeast(d, x, c.a), c.b);
@@ -307,7 +310,7 @@ struct HardTanh {
   }
 };
 
-struct HardSigmoid {
+struct HardSigmoid : Light {
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Forward(D d, V x, const ActivationConstants<D>& c) {
     return AtMost(d, AtLeast(d, hn::MulAdd(c.a, x, c.b), hn::Zero(d)), Number(d, 1));
@@ -320,7 +323,7 @@ struct HardSigmoid {
   }
 };
 
-struct HardSwish {
+struct HardSwish : Light {
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Forward(D d, V x, const ActivationConstants<D>&) {
     const V three = Number(d, 3);
@@ -350,7 +353,7 @@ struct Softsign {
   }
 };
 
-struct Threshold {
+struct Threshold : Light {
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Forward(D, V x, const ActivationConstants<D>& c) {
     return hn::IfThenElse(hn::Le(x, c.a), c.b, x);
@@ -373,7 +376,7 @@ struct LogSigmoid {
   }
 };
 
-struct HardShrink {
+struct HardShrink : Light {
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Forward(D, V x, const ActivationConstants<D>& c) {
     return hn::IfThenZeroElse(hn::Le(hn::Abs(x), c.a), x);
@@ -384,7 +387,7 @@ struct HardShrink {
   }
 };
 
-struct SoftShrink {
+struct SoftShrink : Light {
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Forward(D, V x, const ActivationConstants<D>& c) {
     const V a = hn::Abs(x);

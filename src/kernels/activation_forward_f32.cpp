@@ -8,22 +8,22 @@
 #include "hwy/highway.h"
 
 #include "kernels/activation-inl.hpp"
-#include "kernels/map-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels::HWY_NAMESPACE {
 
 template <class Member>
-HWY_NOINLINE void ActivationForwardRun(const float* x, float* y, size_t n, double a, double b) {
+HWY_NOINLINE void ActivationForwardRun(const float* x, float* y, size_t n, double a, double b,
+                                       bool stream) {
   const ActivationConstants<hn::ScalableTag<float>> c(hn::ScalableTag<float>(), a, b);
-  MapRun(
-      n, y, [&c](auto d, auto v) HWY_ATTR { return Member::Forward(d, v, c); }, x);
+  MapTo<Member>(
+      stream, n, y, [&c](auto d, auto v) HWY_ATTR { return Member::Forward(d, v, c); }, x);
 }
 
 void ActivationForwardF32(nn::Activation kind, const float* x, float* y, size_t n, double a,
-                          double b) {
-  VisitActivation(kind,
-                  [&](auto member) { ActivationForwardRun<decltype(member)>(x, y, n, a, b); });
+                          double b, bool stream) {
+  VisitActivation(
+      kind, [&](auto member) { ActivationForwardRun<decltype(member)>(x, y, n, a, b, stream); });
 }
 
 }  // namespace lamina::kernels::HWY_NAMESPACE
@@ -34,9 +34,9 @@ namespace lamina::kernels {
 
 HWY_EXPORT(ActivationForwardF32);
 
-void activation_forward(nn::Activation kind, const float* x, float* y, Index n, double a,
-                        double b) {
-  HWY_DYNAMIC_DISPATCH(ActivationForwardF32)(kind, x, y, static_cast<size_t>(n), a, b);
+void activation_forward(nn::Activation kind, const float* x, float* y, Index n, double a, double b,
+                        bool stream) {
+  HWY_DYNAMIC_DISPATCH(ActivationForwardF32)(kind, x, y, static_cast<size_t>(n), a, b, stream);
 }
 
 }  // namespace lamina::kernels

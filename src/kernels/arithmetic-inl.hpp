@@ -27,7 +27,7 @@ HWY_INLINE V SignOfElement(D d, V x) {
 
 // ---------------------------------------------------------------- two elements
 
-struct AddOp {
+struct AddOp : Light {
   template <class D, class V>
   static HWY_INLINE V Apply(D /*d*/, V a, V b) {
     return hn::Add(a, b);
@@ -41,7 +41,7 @@ struct AddOp {
     return dy;
   }
 };
-struct SubOp {
+struct SubOp : Light {
   template <class D, class V>
   static HWY_INLINE V Apply(D /*d*/, V a, V b) {
     return hn::Sub(a, b);
@@ -55,7 +55,7 @@ struct SubOp {
     return hn::Neg(dy);
   }
 };
-struct MulOp {
+struct MulOp : Light {
   template <class D, class V>
   static HWY_INLINE V Apply(D /*d*/, V a, V b) {
     return hn::Mul(a, b);
@@ -89,7 +89,7 @@ HWY_INLINE V WinnersShare(D d, V dy, M wins, M ties) {
   const V half = hn::Mul(dy, hn::Set(d, hn::TFromD<D>(0.5)));
   return hn::IfThenElse(wins, dy, hn::IfThenElseZero(ties, half));
 }
-struct MaximumOp {
+struct MaximumOp : Light {
   // Highway's Max may lose a NaN.
   template <class D, class V>
   static HWY_INLINE V Apply(D /*d*/, V a, V b) {
@@ -105,7 +105,7 @@ struct MaximumOp {
     return WinnersShare(d, dy, hn::Lt(a, b), hn::Eq(a, b));
   }
 };
-struct MinimumOp {
+struct MinimumOp : Light {
   template <class D, class V>
   static HWY_INLINE V Apply(D /*d*/, V a, V b) {
     const V lesser = hn::IfThenElse(hn::IsNaN(b), b, hn::Min(a, b));
@@ -161,26 +161,26 @@ HWY_INLINE void VisitBinary(nn::BinaryOp op, const F& visit) {
 }
 
 template <class T>
-void BinaryOf(nn::BinaryOp op, const T* a, const T* b, T* y, Index n) {
+void BinaryOf(nn::BinaryOp op, const T* a, const T* b, T* y, Index n, bool stream) {
   VisitBinary(op, [&](auto member) HWY_ATTR {
-    MapRun<2>(
-        static_cast<size_t>(n), y,
+    MapTo<decltype(member), 2>(
+        stream, static_cast<size_t>(n), y,
         [](auto d, auto va, auto vb) HWY_ATTR { return decltype(member)::Apply(d, va, vb); }, a, b);
   });
 }
 template <class T>
-void BinaryScalarOf(nn::BinaryOp op, const T* a, T b, T* y, Index n) {
+void BinaryScalarOf(nn::BinaryOp op, const T* a, T b, T* y, Index n, bool stream) {
   VisitBinary(op, [&](auto member) HWY_ATTR {
-    MapRun<2>(
-        static_cast<size_t>(n), y,
+    MapTo<decltype(member), 2>(
+        stream, static_cast<size_t>(n), y,
         [b](auto d, auto va) HWY_ATTR { return decltype(member)::Apply(d, va, hn::Set(d, b)); }, a);
   });
 }
 template <class T>
-void ScalarBinaryOf(nn::BinaryOp op, T a, const T* b, T* y, Index n) {
+void ScalarBinaryOf(nn::BinaryOp op, T a, const T* b, T* y, Index n, bool stream) {
   VisitBinary(op, [&](auto member) HWY_ATTR {
-    MapRun<2>(
-        static_cast<size_t>(n), y,
+    MapTo<decltype(member), 2>(
+        stream, static_cast<size_t>(n), y,
         [a](auto d, auto vb) HWY_ATTR { return decltype(member)::Apply(d, hn::Set(d, a), vb); }, b);
   });
 }
@@ -207,7 +207,7 @@ void BinaryBackwardBOf(nn::BinaryOp op, const T* dy, const T* a, const T* b, T* 
 
 // ---------------------------------------------------------------- one element
 
-struct NegOp {
+struct NegOp : Light {
   template <class D, class V>
   static HWY_INLINE V Apply(D /*d*/, V x) {
     return hn::Neg(x);
@@ -217,7 +217,7 @@ struct NegOp {
     return hn::Neg(dy);
   }
 };
-struct AbsOp {
+struct AbsOp : Light {
   template <class D, class V>
   static HWY_INLINE V Apply(D /*d*/, V x) {
     return hn::Abs(x);
@@ -227,7 +227,7 @@ struct AbsOp {
     return hn::Mul(dy, SignOfElement(d, x));
   }
 };
-struct SignOp {
+struct SignOp : Light {
   template <class D, class V>
   static HWY_INLINE V Apply(D d, V x) {
     return SignOfElement(d, x);
@@ -247,7 +247,7 @@ struct SqrtOp {
     return hn::Div(dy, hn::Add(y, y));
   }
 };
-struct SquareOp {
+struct SquareOp : Light {
   template <class D, class V>
   static HWY_INLINE V Apply(D /*d*/, V x) {
     return hn::Mul(x, x);
@@ -323,10 +323,10 @@ HWY_INLINE void VisitUnary(nn::UnaryOp op, const F& visit) {
 }
 
 template <class T>
-void UnaryOf(nn::UnaryOp op, const T* x, T* y, Index n) {
+void UnaryOf(nn::UnaryOp op, const T* x, T* y, Index n, bool stream) {
   VisitUnary(op, [&](auto member) HWY_ATTR {
-    MapRun<2>(
-        static_cast<size_t>(n), y,
+    MapTo<decltype(member), 2>(
+        stream, static_cast<size_t>(n), y,
         [](auto d, auto v) HWY_ATTR { return decltype(member)::Apply(d, v); }, x);
   });
 }
@@ -341,9 +341,9 @@ void UnaryBackwardOf(nn::UnaryOp op, const T* dy, const T* saved, T* dx, Index n
 }
 
 template <class T>
-void ClampOf(const T* x, T low, T high, T* y, Index n) {
-  MapRun<2>(
-      static_cast<size_t>(n), y,
+void ClampOf(const T* x, T low, T high, T* y, Index n, bool stream) {
+  MapTo<Light, 2>(
+      stream, static_cast<size_t>(n), y,
       [=](auto d, auto v)
           HWY_ATTR { return AtMost(d, AtLeast(d, v, hn::Set(d, low)), hn::Set(d, high)); },
       x);

@@ -10,14 +10,14 @@ HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels {
 namespace HWY_NAMESPACE {
 
-void BinaryF32(nn::BinaryOp op, const float* a, const float* b, float* y, Index n) {
-  BinaryOf(op, a, b, y, n);
+void BinaryF32(nn::BinaryOp op, const float* a, const float* b, float* y, Index n, bool stream) {
+  BinaryOf(op, a, b, y, n, stream);
 }
-void BinaryScalarF32(nn::BinaryOp op, const float* a, float b, float* y, Index n) {
-  BinaryScalarOf(op, a, b, y, n);
+void BinaryScalarF32(nn::BinaryOp op, const float* a, float b, float* y, Index n, bool stream) {
+  BinaryScalarOf(op, a, b, y, n, stream);
 }
-void ScalarBinaryF32(nn::BinaryOp op, float a, const float* b, float* y, Index n) {
-  ScalarBinaryOf(op, a, b, y, n);
+void ScalarBinaryF32(nn::BinaryOp op, float a, const float* b, float* y, Index n, bool stream) {
+  ScalarBinaryOf(op, a, b, y, n, stream);
 }
 void BinaryBackwardAF32(nn::BinaryOp op, const float* dy, const float* a, const float* b, float* da,
                         Index n) {
@@ -27,14 +27,14 @@ void BinaryBackwardBF32(nn::BinaryOp op, const float* dy, const float* a, const 
                         Index n) {
   BinaryBackwardBOf(op, dy, a, b, db, n);
 }
-void UnaryF32(nn::UnaryOp op, const float* x, float* y, Index n) {
-  UnaryOf(op, x, y, n);
+void UnaryF32(nn::UnaryOp op, const float* x, float* y, Index n, bool stream) {
+  UnaryOf(op, x, y, n, stream);
 }
 void UnaryBackwardF32(nn::UnaryOp op, const float* dy, const float* saved, float* dx, Index n) {
   UnaryBackwardOf(op, dy, saved, dx, n);
 }
-void ClampF32(const float* x, float low, float high, float* y, Index n) {
-  ClampOf(x, low, high, y, n);
+void ClampF32(const float* x, float low, float high, float* y, Index n, bool stream) {
+  ClampOf(x, low, high, y, n, stream);
 }
 void ClampBackwardF32(const float* dy, const float* x, float low, float high, float* dx, Index n) {
   ClampBackwardOf(dy, x, low, high, dx, n);
@@ -61,14 +61,14 @@ HWY_EXPORT(ClampF32);
 HWY_EXPORT(ClampBackwardF32);
 HWY_EXPORT(CompareF32);
 
-void binary(nn::BinaryOp op, const float* a, const float* b, float* y, Index n) {
-  HWY_DYNAMIC_DISPATCH(BinaryF32)(op, a, b, y, n);
+void binary(nn::BinaryOp op, const float* a, const float* b, float* y, Index n, bool stream) {
+  HWY_DYNAMIC_DISPATCH(BinaryF32)(op, a, b, y, n, stream);
 }
-void binary_scalar(nn::BinaryOp op, const float* a, float b, float* y, Index n) {
-  HWY_DYNAMIC_DISPATCH(BinaryScalarF32)(op, a, b, y, n);
+void binary_scalar(nn::BinaryOp op, const float* a, float b, float* y, Index n, bool stream) {
+  HWY_DYNAMIC_DISPATCH(BinaryScalarF32)(op, a, b, y, n, stream);
 }
-void scalar_binary(nn::BinaryOp op, float a, const float* b, float* y, Index n) {
-  HWY_DYNAMIC_DISPATCH(ScalarBinaryF32)(op, a, b, y, n);
+void scalar_binary(nn::BinaryOp op, float a, const float* b, float* y, Index n, bool stream) {
+  HWY_DYNAMIC_DISPATCH(ScalarBinaryF32)(op, a, b, y, n, stream);
 }
 void binary_backward_a(nn::BinaryOp op, const float* dy, const float* a, const float* b, float* da,
                        Index n) {
@@ -78,14 +78,14 @@ void binary_backward_b(nn::BinaryOp op, const float* dy, const float* a, const f
                        Index n) {
   HWY_DYNAMIC_DISPATCH(BinaryBackwardBF32)(op, dy, a, b, db, n);
 }
-void unary(nn::UnaryOp op, const float* x, float* y, Index n) {
-  HWY_DYNAMIC_DISPATCH(UnaryF32)(op, x, y, n);
+void unary(nn::UnaryOp op, const float* x, float* y, Index n, bool stream) {
+  HWY_DYNAMIC_DISPATCH(UnaryF32)(op, x, y, n, stream);
 }
 void unary_backward(nn::UnaryOp op, const float* dy, const float* saved, float* dx, Index n) {
   HWY_DYNAMIC_DISPATCH(UnaryBackwardF32)(op, dy, saved, dx, n);
 }
-void clamp(const float* x, float low, float high, float* y, Index n) {
-  HWY_DYNAMIC_DISPATCH(ClampF32)(x, low, high, y, n);
+void clamp(const float* x, float low, float high, float* y, Index n, bool stream) {
+  HWY_DYNAMIC_DISPATCH(ClampF32)(x, low, high, y, n, stream);
 }
 void clamp_backward(const float* dy, const float* x, float low, float high, float* dx, Index n) {
   HWY_DYNAMIC_DISPATCH(ClampBackwardF32)(dy, x, low, high, dx, n);

@@ -10,14 +10,14 @@ HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels {
 namespace HWY_NAMESPACE {
 
-void BinaryF64(nn::BinaryOp op, const double* a, const double* b, double* y, Index n) {
-  BinaryOf(op, a, b, y, n);
+void BinaryF64(nn::BinaryOp op, const double* a, const double* b, double* y, Index n, bool stream) {
+  BinaryOf(op, a, b, y, n, stream);
 }
-void BinaryScalarF64(nn::BinaryOp op, const double* a, double b, double* y, Index n) {
-  BinaryScalarOf(op, a, b, y, n);
+void BinaryScalarF64(nn::BinaryOp op, const double* a, double b, double* y, Index n, bool stream) {
+  BinaryScalarOf(op, a, b, y, n, stream);
 }
-void ScalarBinaryF64(nn::BinaryOp op, double a, const double* b, double* y, Index n) {
-  ScalarBinaryOf(op, a, b, y, n);
+void ScalarBinaryF64(nn::BinaryOp op, double a, const double* b, double* y, Index n, bool stream) {
+  ScalarBinaryOf(op, a, b, y, n, stream);
 }
 void BinaryBackwardAF64(nn::BinaryOp op, const double* dy, const double* a, const double* b,
                         double* da, Index n) {
@@ -27,14 +27,14 @@ void BinaryBackwardBF64(nn::BinaryOp op, const double* dy, const double* a, cons
                         double* db, Index n) {
   BinaryBackwardBOf(op, dy, a, b, db, n);
 }
-void UnaryF64(nn::UnaryOp op, const double* x, double* y, Index n) {
-  UnaryOf(op, x, y, n);
+void UnaryF64(nn::UnaryOp op, const double* x, double* y, Index n, bool stream) {
+  UnaryOf(op, x, y, n, stream);
 }
 void UnaryBackwardF64(nn::UnaryOp op, const double* dy, const double* saved, double* dx, Index n) {
   UnaryBackwardOf(op, dy, saved, dx, n);
 }
-void ClampF64(const double* x, double low, double high, double* y, Index n) {
-  ClampOf(x, low, high, y, n);
+void ClampF64(const double* x, double low, double high, double* y, Index n, bool stream) {
+  ClampOf(x, low, high, y, n, stream);
 }
 void ClampBackwardF64(const double* dy, const double* x, double low, double high, double* dx,
                       Index n) {
@@ -62,14 +62,14 @@ HWY_EXPORT(ClampF64);
 HWY_EXPORT(ClampBackwardF64);
 HWY_EXPORT(CompareF64);
 
-void binary(nn::BinaryOp op, const double* a, const double* b, double* y, Index n) {
-  HWY_DYNAMIC_DISPATCH(BinaryF64)(op, a, b, y, n);
+void binary(nn::BinaryOp op, const double* a, const double* b, double* y, Index n, bool stream) {
+  HWY_DYNAMIC_DISPATCH(BinaryF64)(op, a, b, y, n, stream);
 }
-void binary_scalar(nn::BinaryOp op, const double* a, double b, double* y, Index n) {
-  HWY_DYNAMIC_DISPATCH(BinaryScalarF64)(op, a, b, y, n);
+void binary_scalar(nn::BinaryOp op, const double* a, double b, double* y, Index n, bool stream) {
+  HWY_DYNAMIC_DISPATCH(BinaryScalarF64)(op, a, b, y, n, stream);
 }
-void scalar_binary(nn::BinaryOp op, double a, const double* b, double* y, Index n) {
-  HWY_DYNAMIC_DISPATCH(ScalarBinaryF64)(op, a, b, y, n);
+void scalar_binary(nn::BinaryOp op, double a, const double* b, double* y, Index n, bool stream) {
+  HWY_DYNAMIC_DISPATCH(ScalarBinaryF64)(op, a, b, y, n, stream);
 }
 void binary_backward_a(nn::BinaryOp op, const double* dy, const double* a, const double* b,
                        double* da, Index n) {
@@ -79,14 +79,14 @@ void binary_backward_b(nn::BinaryOp op, const double* dy, const double* a, const
                        double* db, Index n) {
   HWY_DYNAMIC_DISPATCH(BinaryBackwardBF64)(op, dy, a, b, db, n);
 }
-void unary(nn::UnaryOp op, const double* x, double* y, Index n) {
-  HWY_DYNAMIC_DISPATCH(UnaryF64)(op, x, y, n);
+void unary(nn::UnaryOp op, const double* x, double* y, Index n, bool stream) {
+  HWY_DYNAMIC_DISPATCH(UnaryF64)(op, x, y, n, stream);
 }
 void unary_backward(nn::UnaryOp op, const double* dy, const double* saved, double* dx, Index n) {
   HWY_DYNAMIC_DISPATCH(UnaryBackwardF64)(op, dy, saved, dx, n);
 }
-void clamp(const double* x, double low, double high, double* y, Index n) {
-  HWY_DYNAMIC_DISPATCH(ClampF64)(x, low, high, y, n);
+void clamp(const double* x, double low, double high, double* y, Index n, bool stream) {
+  HWY_DYNAMIC_DISPATCH(ClampF64)(x, low, high, y, n, stream);
 }
 void clamp_backward(const double* dy, const double* x, double low, double high, double* dx,
                     Index n) {

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 
 #include "hwy/highway.h"
 #include "kernels/math-inl.hpp"
@@ -31,7 +32,7 @@ struct Accumulator {
 };
 
 // Each step: Init, the accumulator of nothing; Step, with one more vector of elements; Merge, of
-// two accumulators; Finish, across the lanes (rows) or lane by lane (columns).
+// two accumulators; Column, what a lane of an accumulator comes to.
 
 /// Steps that add Map(x) up.
 template <class Self>
@@ -47,14 +48,6 @@ struct Adding {
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE Accumulator<V> Merge(D /*d*/, Accumulator<V> a, Accumulator<V> b) {
     return {hn::Add(a.first, b.first), hn::Add(a.second, b.second)};
-  }
-  template <class D, class V = hn::Vec<D>>
-  static HWY_INLINE V Lanes(D d, Accumulator<V> acc) {
-    return hn::SumOfLanes(d, acc.first);
-  }
-  template <class D, class V = hn::Vec<D>>
-  static HWY_INLINE V SecondLanes(D d, Accumulator<V> acc) {
-    return hn::SumOfLanes(d, acc.second);
   }
   template <class V>
   static HWY_INLINE V Column(Accumulator<V> acc) {
@@ -129,16 +122,6 @@ struct ProductStep : Adding<ProductStep> {
   static HWY_INLINE Accumulator<V> Merge(D /*d*/, Accumulator<V> a, Accumulator<V> b) {
     return {hn::Mul(a.first, b.first), a.second};
   }
-  template <class D, class V = hn::Vec<D>>
-  static HWY_INLINE V Lanes(D d, Accumulator<V> acc) {
-    HWY_ALIGN hn::TFromD<D> lanes[hn::MaxLanes(d)];
-    hn::Store(acc.first, d, lanes);
-    hn::TFromD<D> product = lanes[0];
-    for (size_t i = 1; i < hn::Lanes(d); ++i) {
-      product *= lanes[i];
-    }
-    return hn::Set(d, product);
-  }
 };
 
 /// Extremes. Max and Min lose NaNs on some targets; the squares that are added up in the second
@@ -168,17 +151,6 @@ struct Extreme {
   static HWY_INLINE Accumulator<V> Merge(D /*d*/, Accumulator<V> a, Accumulator<V> b) {
     return {Self::Better(a.first, b.first), hn::Add(a.second, b.second)};
   }
-  template <class D, class V = hn::Vec<D>>
-  static HWY_INLINE V Lanes(D d, Accumulator<V> acc) {
-    const V best = Self::BestLane(d, acc.first);
-    return hn::AllFalse(d, hn::IsNaN(acc.second))
-               ? best
-               : hn::Set(d, std::numeric_limits<hn::TFromD<D>>::quiet_NaN());
-  }
-  template <class D, class V = hn::Vec<D>>
-  static HWY_INLINE V SecondLanes(D d, Accumulator<V> /*acc*/) {
-    return hn::Zero(d);
-  }
   template <class V>
   static HWY_INLINE V Column(Accumulator<V> acc) {
     return hn::IfThenElse(hn::IsNaN(acc.second), acc.second, acc.first);
@@ -200,10 +172,6 @@ struct MaxStep : Extreme<MaxStep> {
   static HWY_INLINE V Better(V a, V b) {
     return hn::Max(a, b);
   }
-  template <class D, class V>
-  static HWY_INLINE V BestLane(D d, V v) {
-    return hn::MaxOfLanes(d, v);
-  }
 };
 struct MinStep : Extreme<MinStep> {
   template <class T>
@@ -214,10 +182,6 @@ struct MinStep : Extreme<MinStep> {
   static HWY_INLINE V Better(V a, V b) {
     return hn::Min(a, b);
   }
-  template <class D, class V>
-  static HWY_INLINE V BestLane(D d, V v) {
-    return hn::MinOfLanes(d, v);
-  }
 };
 struct MaxAbsStep : Extreme<MaxAbsStep> {
   template <class T>
@@ -227,10 +191,6 @@ struct MaxAbsStep : Extreme<MaxAbsStep> {
   template <class V>
   static HWY_INLINE V Better(V a, V b) {
     return hn::Max(a, b);
-  }
-  template <class D, class V>
-  static HWY_INLINE V BestLane(D d, V v) {
-    return hn::MaxOfLanes(d, v);
   }
   template <class V>
   static HWY_INLINE V Map(V x) {
@@ -305,31 +265,92 @@ HWY_INLINE Index RowQuads(D d, const T* x, Index n, V p, Accumulator<V> (&s)[4])
   return i;
 }
 
-template <class S, class D, class T = hn::TFromD<D>>
-HWY_INLINE void RowBlocks(D d, const ReduceRowsArgs<T>& a) {
-  using V = hn::Vec<D>;
+/// What the elements of output o come to, spread over the lanes. kWhole: one run of whole vectors.
+template <class S, bool kWhole, class D, class V = hn::Vec<D>, class T = hn::TFromD<D>>
+HWY_INLINE Accumulator<V> RowLanes(D d, const ReduceRowsArgs<T>& a, Index o) {
   const Index lanes = static_cast<Index>(hn::Lanes(d));
-  for (Index o = 0; o < a.count; ++o) {
-    const V p = a.parameter != nullptr ? hn::Set(d, a.parameter[o]) : hn::Zero(d);
-    const Accumulator<V> init = S::Init(d);
-    Accumulator<V> s[4] = {init, init, init, init};
-    for (Index r = 0; r < a.runs; ++r) {
-      const T* x = a.x + o * a.x_stride + r * a.run_stride;
-      Index i = RowQuads<S>(d, x, a.n, p, s);
-      for (; i + lanes <= a.n; i += lanes) {
-        s[0] = S::Step(d, s[0], hn::LoadU(d, x + i), p);
-      }
-      if (i < a.n) {
-        const auto mask = TailMask(d, a.n - i);
-        const Accumulator<V> next = S::Step(d, s[1], LoadTail(d, x + i, a.n - i), p);
-        s[1].first = hn::IfThenElse(mask, next.first, s[1].first);
-        s[1].second = hn::IfThenElse(mask, next.second, s[1].second);
-      }
+  const V p = a.parameter != nullptr ? hn::Set(d, a.parameter[o]) : hn::Zero(d);
+  const Accumulator<V> init = S::Init(d);
+  Accumulator<V> s[4] = {init, init, init, init};
+  const Index runs = kWhole ? 1 : a.runs;
+  for (Index r = 0; r < runs; ++r) {
+    const T* x = a.x + o * a.x_stride + r * a.run_stride;
+    Index i = RowQuads<S>(d, x, a.n, p, s);
+    for (; i + lanes <= a.n; i += lanes) {
+      s[0] = S::Step(d, s[0], hn::LoadU(d, x + i), p);
     }
-    const Accumulator<V> s0 = S::Merge(d, S::Merge(d, s[0], s[1]), S::Merge(d, s[2], s[3]));
-    a.first[o] = hn::GetLane(S::Lanes(d, s0));
+    if (!kWhole && i < a.n) {
+      const auto mask = TailMask(d, a.n - i);
+      const Accumulator<V> next = S::Step(d, s[1], LoadTail(d, x + i, a.n - i), p);
+      s[1].first = hn::IfThenElse(mask, next.first, s[1].first);
+      s[1].second = hn::IfThenElse(mask, next.second, s[1].second);
+    }
+  }
+  if constexpr (S::kExtreme) {
+    return S::Merge(d, s[0], s[1]);  // the others were not used
+  }
+  return S::Merge(d, S::Merge(d, s[0], s[1]), S::Merge(d, s[2], s[3]));
+}
+
+/// Adjacent lanes joined: those of a in the lower half, those of b in the upper one.
+template <class S, class D, class V = hn::Vec<D>>
+HWY_INLINE Accumulator<V> JoinPairs(D d, Accumulator<V> a, Accumulator<V> b) {
+  const auto pairs = [&](V u, V v, auto part) HWY_ATTR {
+    return decltype(part)::value ? hn::ConcatOdd(d, v, u) : hn::ConcatEven(d, v, u);
+  };
+  const std::false_type even{};
+  const std::true_type odd{};
+  Accumulator<V> x{pairs(a.first, b.first, even), a.second};
+  Accumulator<V> y{pairs(a.first, b.first, odd), a.second};
+  if constexpr (S::kTwo || S::kExtreme) {
+    x.second = pairs(a.second, b.second, even);
+    y.second = pairs(a.second, b.second, odd);
+  }
+  return S::Merge(d, x, y);
+}
+
+/// As many outputs as a vector has lanes: pairs of lanes are joined until each has one left.
+template <class S, bool kWhole, class D, class T = hn::TFromD<D>>
+HWY_INLINE void RowGroup(D d, const ReduceRowsArgs<T>& a, Index o) {
+  constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(d));
+  Accumulator<hn::Vec<D>> rows[kLanes];
+  for (Index r = 0; r < kLanes; ++r) {
+    rows[r] = RowLanes<S, kWhole>(d, a, o + r);
+  }
+  for (Index n = kLanes; n > 1; n /= 2) {
+    for (Index r = 0; r < n / 2; ++r) {
+      rows[r] = JoinPairs<S>(d, rows[2 * r], rows[2 * r + 1]);
+    }
+  }
+  hn::StoreU(S::Column(rows[0]), d, a.first + o);
+  if constexpr (S::kTwo) {
+    hn::StoreU(rows[0].second, d, a.second + o);
+  }
+}
+
+template <class S, class D, class T = hn::TFromD<D>>
+HWY_INLINE void RowBlocks(D d, const ReduceRowsArgs<T>& args) {
+  using V = hn::Vec<D>;
+  constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(d));
+  const ReduceRowsArgs<T> a = args;  // which no store to a result can change
+  const bool whole = a.runs == 1 && a.n % kLanes == 0 && a.parameter == nullptr;
+  Index o = 0;
+  for (; o + kLanes <= a.count; o += kLanes) {
+    if (whole) {
+      RowGroup<S, true>(d, a, o);
+    } else {
+      RowGroup<S, false>(d, a, o);
+    }
+  }
+  // The same for one, which keeps its bits wherever it stands.
+  for (; o < a.count; ++o) {
+    Accumulator<V> row = RowLanes<S, false>(d, a, o);
+    for (Index n = kLanes; n > 1; n /= 2) {
+      row = JoinPairs<S>(d, row, row);
+    }
+    a.first[o] = hn::GetLane(S::Column(row));
     if constexpr (S::kTwo) {
-      a.second[o] = hn::GetLane(S::SecondLanes(d, s0));
+      a.second[o] = hn::GetLane(row.second);
     }
   }
 }
@@ -422,6 +443,8 @@ HWY_INLINE void ColumnBlock(D d, const ReduceColumnsArgs<T>& a) {
   using V = hn::Vec<D>;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   constexpr bool kSecond = S::kTwo || S::kExtreme;
+  // Extremes keep two vectors waiting.
+  constexpr Index kTogether = S::kExtreme ? 2 * kColumnRows : kColumnRows;
   Index begin = 0;
   if (a.width <= 8 * lanes) {
     for (; begin + 4 * lanes <= a.width; begin += 4 * lanes) {
@@ -436,9 +459,9 @@ HWY_INLINE void ColumnBlock(D d, const ReduceColumnsArgs<T>& a) {
   }
   HWY_ALIGN T first[kReduceWidth];
   HWY_ALIGN T second[kReduceWidth];
-  for (Index row = 0; row == 0 || row < a.rows; row += kColumnRows) {
-    const Index rows = std::min(kColumnRows, a.rows - row);
-    const bool is_last = row + kColumnRows >= a.rows;
+  for (Index row = 0; row == 0 || row < a.rows; row += kTogether) {
+    const Index rows = std::min(kTogether, a.rows - row);
+    const bool is_last = row + kTogether >= a.rows;
     const T* x = a.x + row * a.x_stride;
     for (Index j = begin; j < a.width; j += lanes) {
       const Index count = std::min(lanes, a.width - j);
@@ -452,8 +475,10 @@ HWY_INLINE void ColumnBlock(D d, const ReduceColumnsArgs<T>& a) {
         acc.first = hn::Load(d, first + j - begin);
         acc.second = kSecond ? hn::Load(d, second + j - begin) : acc.second;
       }
-      if (rows == kColumnRows && whole) {
-        acc = ColumnRows<S>(d, acc, x + j, a.x_stride, p, row);
+      if (rows == kTogether && whole) {
+        for (Index r = 0; r < kTogether; r += kColumnRows) {
+          acc = ColumnRows<S>(d, acc, x + j + r * a.x_stride, a.x_stride, p, row + r);
+        }
       } else {
         for (Index r = 0; r < rows; ++r) {
           const T* from = x + r * a.x_stride + j;

@@ -46,8 +46,8 @@ template <class T>
 void forward(const View<T>& x, const MutView<T>& out, Activation kind, const Parameters& p) {
   detail::map_elements(
       out,
-      [&](T* y, const T* from, Index n) {
-        kernels::activation_forward(kind, from, y, n, p.a, p.b);
+      [&](T* y, const T* from, Index n, bool stream) {
+        kernels::activation_forward(kind, from, y, n, p.a, p.b, stream);
       },
       x);
 }
@@ -57,8 +57,8 @@ void backward(const View<T>& dy, const View<T>& x, const MutView<T>& dx, Activat
               const Parameters& p) {
   detail::map_elements(
       dx,
-      [&](T* to, const T* from, const T* gradient, Index n) {
-        kernels::activation_backward(kind, from, gradient, to, n, p.a, p.b);
+      [&](T* to, const T* from, const T* gradient, Index n, bool stream) {
+        kernels::activation_backward(kind, from, gradient, to, n, p.a, p.b, stream);
       },
       x, dy);
 }

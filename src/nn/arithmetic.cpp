@@ -29,7 +29,9 @@ void binary_into(BinaryOp op, const View<T>& a, ViewArg<T> b, MutArg<T> out) {
   if (detail::is_plain_pair<T, T>(out, a) && detail::is_plain_pair<T, T>(out, b)) {
     detail::map_contiguous(
         out.data(),
-        [op](T* y, const T* u, const T* v, Index n) { kernels::binary(op, u, v, y, n); },
+        [op](T* y, const T* u, const T* v, Index n, bool stream) {
+          kernels::binary(op, u, v, y, n, stream);
+        },
         out.size(), a.data(), b.data());
     return;
   }
@@ -46,7 +48,11 @@ void binary_into(BinaryOp op, const View<T>& a, ViewArg<T> b, MutArg<T> out) {
     return scalar_binary_into<T>(op, *a.data(), b, out);
   }
   detail::map_elements(
-      out, [op](T* y, const T* u, const T* v, Index n) { kernels::binary(op, u, v, y, n); }, a, b);
+      out,
+      [op](T* y, const T* u, const T* v, Index n, bool stream) {
+        kernels::binary(op, u, v, y, n, stream);
+      },
+      a, b);
 }
 
 template <class T>
@@ -70,7 +76,11 @@ void binary_scalar_into(BinaryOp op, const View<T>& a, std::type_identity_t<T> b
     return unary_into<T>(b == T(2) ? UnaryOp::Square : UnaryOp::Reciprocal, a, out);
   }
   detail::map_elements(
-      out, [op, b](T* y, const T* u, Index n) { kernels::binary_scalar(op, u, b, y, n); }, a);
+      out,
+      [op, b](T* y, const T* u, Index n, bool stream) {
+        kernels::binary_scalar(op, u, b, y, n, stream);
+      },
+      a);
 }
 
 template <class T>
@@ -88,7 +98,11 @@ void scalar_binary_into(BinaryOp op, std::type_identity_t<T> a, const View<T>& b
   check_out(out, b.shape(), name);
   detail::check_same_or_apart<T>(out, "out", b, "b", name);
   detail::map_elements(
-      out, [op, a](T* y, const T* v, Index n) { kernels::scalar_binary(op, a, v, y, n); }, b);
+      out,
+      [op, a](T* y, const T* v, Index n, bool stream) {
+        kernels::scalar_binary(op, a, v, y, n, stream);
+      },
+      b);
 }
 
 template <class T>
@@ -106,7 +120,9 @@ void unary_into(UnaryOp op, const View<T>& x, MutArg<T> out) {
   check_out(out, x.shape(), name);
   detail::check_same_or_apart<T>(out, "out", x, "x", name);
   detail::map_elements(
-      out, [op](T* y, const T* from, Index n) { kernels::unary(op, from, y, n); }, x);
+      out,
+      [op](T* y, const T* from, Index n, bool stream) { kernels::unary(op, from, y, n, stream); },
+      x);
 }
 
 template <class T>
@@ -125,7 +141,11 @@ void clamp_into(const View<T>& x, std::type_identity_t<T> low, std::type_identit
   check_out(out, x.shape(), "clamp");
   detail::check_same_or_apart<T>(out, "out", x, "x", "clamp");
   detail::map_elements(
-      out, [low, high](T* y, const T* from, Index n) { kernels::clamp(from, low, high, y, n); }, x);
+      out,
+      [low, high](T* y, const T* from, Index n, bool stream) {
+        kernels::clamp(from, low, high, y, n, stream);
+      },
+      x);
 }
 
 template <class T>

@@ -5,11 +5,13 @@
 #include <cstddef>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "core/simd_state.hpp"
 #include "lamina/core/array.hpp"
 #include "lamina/core/parallel.hpp"
+#include "nn/streaming.hpp"
 
 // How operations on elements walk through several arrays at once.
 //
@@ -135,15 +137,35 @@ void check_writable(const View<T>& out, std::string_view operation, std::string_
   }
 }
 
+/// Does the kernel take, behind n, whether its stores go around the caches?
+template <class Kernel, class T, class... In>
+inline constexpr bool kStreams = std::is_invocable_v<const Kernel&, T*, const In*..., Index, bool>;
+
+/// Calls kernel(y, x..., n), or kernel(y, x..., n, stream).
+template <class T, class Kernel, class... In>
+void run_kernel(const Kernel& kernel, bool stream, T* y, Index n, const In*... x) {
+  if constexpr (kStreams<Kernel, T, In...>) {
+    kernel(y, x..., n, stream);
+  } else {
+    kernel(y, x..., n);
+  }
+}
+
 template <class T, class Kernel, class... In>
 void map_contiguous(T* out, const Kernel& kernel, Index size, const In*... x) {
   if (size <= kElementGrain) {
     simd::detail::ensure_target();
-    kernel(out, x..., size);
+    run_kernel(kernel, false, out, size, x...);
     return;
   }
-  parallel_for(size, kElementGrain,
-               [&](Index begin, Index end) { kernel(out + begin, (x + begin)..., end - begin); });
+  // In place the lines of the result are in the cache, as they were read.
+  const bool in_place = ((static_cast<const void*>(x) == out) || ...);
+  const bool stream = kStreams<Kernel, T, In...> && !in_place && is_streamed<T>(size);
+  // Such stores are waited for at the end of each part.
+  const Index grain = stream ? 8 * kElementGrain : kElementGrain;
+  parallel_for(size, grain, [&](Index begin, Index end) {
+    run_kernel(kernel, stream, out + begin, end - begin, (x + begin)...);
+  });
 }
 
 template <class T, class Kernel, class... In, std::size_t... I>
@@ -172,8 +194,8 @@ void map_strided(const JointLayout& layout, T* out, const Kernel& kernel, std::i
           return static_cast<decltype(from)>(to);
         };
         T* target = out + walk.offset(0);
-        kernel(direct_out ? target : out_buffer,
-               source(std::integral_constant<std::size_t, I>())..., count);
+        run_kernel(kernel, false, direct_out ? target : static_cast<T*>(out_buffer), count,
+                   source(std::integral_constant<std::size_t, I>())...);
         if (!direct_out) scatter(out_buffer, count, target, layout.inner_stride(0));
         walk.advance(count);
         done += count;
@@ -190,7 +212,8 @@ void map_strided(const JointLayout& layout, T* out, const Kernel& kernel, std::i
         walk.advance(count);
         filled += count;
       }
-      kernel(out_buffer, static_cast<const In*>(std::get<I>(buffers).data())..., block);
+      run_kernel(kernel, false, static_cast<T*>(out_buffer), block,
+                 static_cast<const In*>(std::get<I>(buffers).data())...);
       for (Index written = 0; written < block;) {
         const Index count = std::min(target.left(), block - written);
         scatter(out_buffer + written, count, out + target.offset(0), layout.inner_stride(0));
@@ -205,7 +228,8 @@ void map_strided(const JointLayout& layout, T* out, const Kernel& kernel, std::i
 /// Calls kernel(T* y, const In*... x, Index n) on contiguous runs until every element of `out` is
 /// written; each x is broadcast to out's shape (the caller has checked that it can be). On several
 /// threads, cut by shape alone. `out` may be the same view as any x of its element type. The kernel
-/// must treat each element by itself: runs are cut and copied as the layout demands.
+/// must treat each element by itself: runs are cut and copied as the layout demands. One that takes
+/// kernel(..., n, bool stream) is told when its stores should go around the caches.
 template <class T, class Kernel, class... In>
 void map_elements(const MutView<T>& out, const Kernel& kernel, const View<In>&... x) {
   static_assert(sizeof...(In) < kMaxOperands);

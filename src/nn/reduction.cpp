@@ -24,30 +24,23 @@ struct Steps {
   ReduceStep second = ReduceStep::Sum;
 };
 
-Steps steps_of(Reduction kind) {
-  switch (kind) {
-    case Reduction::Sum:
-    case Reduction::Mean:
-      return {ReduceStep::Sum};
-    case Reduction::Prod:
-      return {ReduceStep::Product};
-    case Reduction::Max:
-      return {ReduceStep::Max};
-    case Reduction::Min:
-      return {ReduceStep::Min};
-    case Reduction::Var:
-    case Reduction::Stddev:
-      return {ReduceStep::Sum, true, ReduceStep::SumCentered};
-    case Reduction::NormL1:
-      return {ReduceStep::SumAbs};
-    case Reduction::NormL2:
-      return {ReduceStep::SumSquares};
-    case Reduction::NormInf:
-      return {ReduceStep::MaxAbs};
-    case Reduction::LogSumExp:
-      return {ReduceStep::Max, true, ReduceStep::SumExp};
-  }
-  return {ReduceStep::Sum};
+/// One for each member, in the order of the enumeration.
+constexpr std::array<Steps, kReductions.size()> kSteps{{
+    {ReduceStep::Sum},
+    {ReduceStep::Sum},
+    {ReduceStep::Product},
+    {ReduceStep::Max},
+    {ReduceStep::Min},
+    {ReduceStep::Sum, true, ReduceStep::SumCentered},
+    {ReduceStep::Sum, true, ReduceStep::SumCentered},
+    {ReduceStep::SumAbs},
+    {ReduceStep::SumSquares},
+    {ReduceStep::MaxAbs},
+    {ReduceStep::Max, true, ReduceStep::SumExp},
+}};
+
+const Steps& steps_of(Reduction kind) {
+  return kSteps[static_cast<std::size_t>(kind)];
 }
 
 /// A power of two that brings numbers up to `largest` near 1.
@@ -207,6 +200,54 @@ bool reduce_small(Reduction kind, const View<T>& x, const MutView<T>& out,
   return true;
 }
 
+/// All of a row-major array of a few million elements at most, without a plan: its blocks follow
+/// each other. False if the case is another one, or an error.
+template <class T>
+bool reduce_all(Reduction kind, const View<T>& x, const MutView<T>& out,
+                const ReduceOptions& options) {
+  constexpr Index kBlocks = 512;
+  constexpr Index kBlock = kernels::kReduceBlock;
+  if (!is_plain(kind) || !options.axes.empty() || !x.defined() || !out.defined() ||
+      !x.is_contiguous() || x.size() <= kBlock || x.size() > kBlocks * kBlock || out.size() != 1 ||
+      out.rank() != (options.keepdims ? x.rank() : 0)) {
+    return false;
+  }
+  const Index size = x.size();
+  T* const to = out.data();
+  if (std::less<>()(x.data(), to + 1) && std::less<>()(to, x.data() + size)) {
+    return false;
+  }
+  std::array<T, static_cast<std::size_t>(kBlocks)> found, unused;
+  const ReduceStep step = steps_of(kind).first;
+  const auto run = [&](Index begin, Index end) {
+    const Index whole = std::min(end, size / kBlock);
+    const auto reduce_blocks = [&](Index first, Index count, Index n) {
+      kernels::ReduceRowsArgs<T> args;
+      args.step = step;
+      args.x = x.data() + first * kBlock;
+      args.x_stride = kBlock;
+      args.count = count;
+      args.n = n;
+      args.first = found.data() + first;
+      args.second = unused.data() + first;
+      kernels::reduce_rows(args);
+    };
+    reduce_blocks(begin, whole - begin, kBlock);
+    if (whole < end) {
+      reduce_blocks(whole, 1, size - whole * kBlock);
+    }
+  };
+  const Index blocks = ceil_div(size, kBlock);
+  parallel_for(blocks, kReduceGrain / kBlock, run);
+  ReduceMerger merger(step);
+  for (Index block = 0; block < blocks; ++block) {
+    merger.add(static_cast<double>(found[static_cast<std::size_t>(block)]), 0, 0);
+  }
+  const double result = merger.result().first;
+  *to = static_cast<T>(kind == Reduction::Mean ? result / static_cast<double>(size) : result);
+  return true;
+}
+
 /// sqrt(sum x^2) where the squares would leave the range of T.
 template <class T>
 void scaled_norm(const ReduceBlocks<T>& blocks, T* out) {
@@ -274,7 +315,7 @@ Shape reduced_shape(const Shape& shape, const ReduceOptions& options, std::strin
 
 template <class T>
 void reduce_into(Reduction kind, const View<T>& x, MutArg<T> out, const ReduceOptions& options) {
-  if (reduce_small<T>(kind, x, out, options)) {
+  if (reduce_small<T>(kind, x, out, options) || reduce_all<T>(kind, x, out, options)) {
     return;
   }
   const std::string_view name = info(kind).name;
@@ -294,7 +335,7 @@ void reduce_into(Reduction kind, const View<T>& x, MutArg<T> out, const ReduceOp
     return;
   }
   const WithUnitStride<T> operand(x, axes, axes.strides_in_x(out.strides()));
-  const Steps steps = steps_of(kind);
+  const Steps& steps = steps_of(kind);
   const auto n = static_cast<double>(axes.size);
   if (is_plain(kind) && x.is_contiguous() && out.is_contiguous() &&
       operand.blocks().chunks() == 1) {

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/activation.hpp"
+#include "kernels/arithmetic.hpp"
 #include "kernels/norm.hpp"
 #include "kernels/stream.hpp"
 #include "lamina/core/parallel.hpp"
@@ -60,6 +62,35 @@ TYPED_TEST(Streaming, WritesEachElementWhereverTheResultBegins) {
   }
 }
 
+TYPED_TEST(Streaming, MapsHaveTheSameBitsWhereverTheResultBegins) {
+  using T = TypeParam;
+  for (const simd::Target target : simd::supported_targets()) {
+    simd::force(target);
+    for (const Index size : {0, 1, 2, 15, 16, 17, 63, 64, 200, 1025}) {
+      const Array<T> a = numbers<T>({size + 1}), b = numbers<T>({size + 3});
+      std::vector<T> expected(static_cast<std::size_t>(size + 1));
+      for (Index begin = 0; begin < 18; ++begin) {
+        std::vector<T> y(static_cast<std::size_t>(size + 40), T(99));
+        const auto expect = [&](const char* what) {
+          for (Index i = 0; i < size + 40; ++i) {
+            const bool inside = i >= begin && i < begin + size;
+            const T value = inside ? expected[static_cast<std::size_t>(i - begin)] : T(99);
+            ASSERT_EQ(y[static_cast<std::size_t>(i)], value)
+                << what << " " << size << " from " << begin << " at " << i;
+          }
+        };
+        kernels::activation_forward(Activation::LeakyRelu, a.data(), expected.data(), size, 0.1, 0);
+        kernels::activation_forward(Activation::LeakyRelu, a.data(), y.data() + begin, size, 0.1, 0,
+                                    true);
+        expect("leaky_relu");
+        kernels::binary(BinaryOp::Sub, a.data() + 1, b.data() + 2, expected.data(), size);
+        kernels::binary(BinaryOp::Sub, a.data() + 1, b.data() + 2, y.data() + begin, size, true);
+        expect("sub");
+      }
+    }
+  }
+}
+
 /// A matrix of so many rows that the result is beyond the caches of this machine, if they are not
 /// extraordinary.
 template <class T>
@@ -84,6 +115,8 @@ TYPED_TEST(Streaming, LargeResultsHaveTheBitsOfSmallOnes) {
       EXPECT_EQ(y.view().slice(half, x.rows()), expected);
     };
     expect_top(sigmoid(x), sigmoid(top));
+    expect_bottom(relu6(x), relu6(bottom));
+    expect_top(relu_backward<T>(x, x), relu_backward<T>(top, top));
     Array<T> y = add<T>(x, x);
     expect_bottom(y, add<T>(bottom, bottom));
     relu_inplace(y);
