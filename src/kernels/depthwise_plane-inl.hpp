@@ -7,6 +7,8 @@
 #define LAMINA_KERNELS_DEPTHWISE_PLANE_INL_HPP_
 #endif
 
+#include <cstdint>
+
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "kernels/depthwise_last-inl.hpp"
@@ -349,6 +351,63 @@ void DirectRun(const DepthwisePlane<T>& a) {
   if (a.stream) hwy::FlushStream();
 }
 
+HWY_INLINE hn::Vec512<float> TwoTables(hn::Vec512<float> a, hn::Vec512<std::int32_t> places,
+                                       hn::Vec512<float> b) {
+  return hn::Vec512<float>{_mm512_permutex2var_ps(a.raw, places.raw, b.raw)};
+}
+HWY_INLINE hn::Vec512<double> TwoTables(hn::Vec512<double> a, hn::Vec512<std::int64_t> places,
+                                        hn::Vec512<double> b) {
+  return hn::Vec512<double>{_mm512_permutex2var_pd(a.raw, places.raw, b.raw)};
+}
+
+// Narrow planes with a stride of 2: a line of x with its padding is one vector, and what a tap is
+// to two lines of the result, one behind the other, is a permutation of two of them.
+template <class T>
+void NarrowRun(const DepthwisePlane<T>& a) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  const hn::RebindToSigned<decltype(d)> di;
+  using Place = hn::TFromD<decltype(di)>;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  const auto set = [&](Index i) HWY_ATTR { return hn::Set(di, static_cast<Place>(i)); };
+  V weights[9];
+  HWY_UNROLL(9)
+  for (int t = 0; t < 9; ++t) {
+    weights[t] = hn::Set(d, a.weights[t]);
+  }
+  const auto lane = hn::Iota(di, Place{0});
+  const auto twice = hn::Add(lane, lane);
+  const auto second = hn::Add(twice, set(lanes - 2 * a.columns));
+  const auto tap0 = hn::IfThenElse(hn::Lt(lane, set(a.columns)), twice, second);
+  const auto tap1 = hn::Add(tap0, set(1));
+  const auto tap2 = hn::Add(tap0, set(2));
+  const auto inside = InsideMask(d, a.columns_in, a.low_column);
+  const T* const corner = a.x + a.low_row * a.x_row_stride + a.low_column;
+  for (Index i = 0; i < 2 * a.rows * a.x_row_stride; i += static_cast<Index>(64 / sizeof(T))) {
+    hwy::Prefetch(corner + i + kDepthwiseAhead / sizeof(T));
+  }
+  const auto on_padding = [&](Index h) {
+    return a.low_row + 2 * h < 0 || a.low_row + 2 * h + 3 > a.rows_in;
+  };
+  for (Index h = 0; h < a.rows;) {
+    const bool both = h + 1 < a.rows && !on_padding(h) && !on_padding(h + 1);
+    V acc = hn::Set(d, a.bias);
+    HWY_UNROLL(3)
+    for (int k = 0; k < 3; ++k) {
+      const Index row = a.low_row + 2 * h + k;
+      if (row < 0 || row >= a.rows_in) continue;
+      const T* const line = corner + (2 * h + k) * a.x_row_stride;
+      const V x0 = hn::MaskedLoad(inside, d, line);
+      const V x1 = both ? hn::MaskedLoad(inside, d, line + 2 * a.x_row_stride) : x0;
+      acc = hn::MulAdd(weights[3 * k], TwoTables(x0, tap0, x1), acc);
+      acc = hn::MulAdd(weights[3 * k + 1], TwoTables(x0, tap1, x1), acc);
+      acc = hn::MulAdd(weights[3 * k + 2], TwoTables(x0, tap2, x1), acc);
+    }
+    StoreTail(d, acc, a.y + h * a.columns, both ? 2 * a.columns : a.columns);
+    h += both ? 2 : 1;
+  }
+}
+
 #endif
 
 template <class T>
@@ -358,6 +417,8 @@ void DepthwisePlaneRun(const DepthwisePlane<T>& a) {
   if (a.three_by_three && a.x_step == 1 && a.row_step == a.phases && a.row_step <= 2 &&
       a.offsets[1] == (a.phases == 1 ? 1 : a.phase_columns) &&
       a.offsets[2] == (a.phases == 1 ? 2 : 1)) {
+    constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(hn::ScalableTag<T>()));
+    if (a.phases == 2 && 2 * a.columns + 1 <= kLanes) return NarrowRun(a);
     return a.phases == 1 ? DirectRun<1>(a) : DirectRun<2>(a);
   }
 #endif

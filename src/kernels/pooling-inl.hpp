@@ -249,10 +249,37 @@ HWY_INLINE void PoolFinishLine(const PoolArgs<T>& a, Index n, T row_divisor, con
   }
 }
 
-/// Windows of kTaps = 2 or 3 columns side by side, two apart: nothing passes through memory.
+/// Lanes go up by one; what leaves at the end of a vector enters the next one.
+template <class D>
+class PoolCarry {
+ public:
+  using V = hn::Vec<D>;
+  /// `in`: the first lane enters first.
+  PoolCarry(D d, V in) : turn_(Turn(d)), first_(hn::FirstN(d, 1)), in_(in) {}
+  HWY_INLINE V Up(V v) {
+    const V turned = hn::TableLookupLanes(v, turn_);
+    const V up = hn::IfThenElse(first_, in_, turned);
+    in_ = turned;
+    return up;
+  }
+
+ private:
+  using Signed = hn::RebindToSigned<D>;
+  using Indices = decltype(hn::IndicesFromVec(D(), hn::Zero(Signed())));
+  static HWY_INLINE Indices Turn(D d) {
+    const auto last = static_cast<hn::TFromD<Signed>>(hn::Lanes(d) - 1);
+    return hn::IndicesFromVec(d, hn::And(hn::Iota(Signed(), last), hn::Set(Signed(), last)));
+  }
+  Indices turn_;
+  hn::Mask<D> first_;
+  V in_;
+};
+
+/// Windows of kTaps = 2 or 3 columns side by side, two apart: nothing passes through memory, and
+/// each column is read once. `column` is the last but one of the first window.
 template <class Op, int kTaps, int kRows, bool kTail, class D>
 HWY_INLINE hn::Vec<D> PoolEverySecond(D d, const PoolRows<hn::TFromD<D>>& x, Index column,
-                                      Index left) {
+                                      Index left, PoolCarry<D>& carry) {
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   const auto part = [&](Index from) HWY_ATTR {
     const Index columns = HWY_MAX(Index{0}, HWY_MIN(lanes, left - (from - column)));
@@ -260,11 +287,10 @@ HWY_INLINE hn::Vec<D> PoolEverySecond(D d, const PoolRows<hn::TFromD<D>>& x, Ind
   };
   const auto p = part(column);
   const auto q = part(column + lanes);
-  auto acc = Op::Combine(hn::ConcatEven(d, q, p), hn::ConcatOdd(d, q, p));
-  if constexpr (kTaps == 3) {
-    acc = Op::Combine(acc, hn::ConcatEven(d, part(column + 2 + lanes), part(column + 2)));
-  }
-  return acc;
+  const auto even = hn::ConcatEven(d, q, p);
+  const auto odd = hn::ConcatOdd(d, q, p);
+  if constexpr (kTaps == 2) return Op::Combine(even, odd);
+  return Op::Combine(Op::Combine(carry.Up(odd), even), odd);
 }
 
 /// n outputs from a line of `in` columns; the first window starts at column `start`, which may be
@@ -272,12 +298,14 @@ HWY_INLINE hn::Vec<D> PoolEverySecond(D d, const PoolRows<hn::TFromD<D>>& x, Ind
 template <class Op, int kTaps, int kRows, class T>
 HWY_INLINE void PoolStrideTwoOf(const PoolArgs<T>& a, const PoolRows<T>& x, Index start, Index n,
                                 T row_divisor, const T* divisors, T* HWY_RESTRICT y) {
-  const hn::ScalableTag<T> d;
+  using D = hn::ScalableTag<T>;
+  const D d;
   const hn::CappedTag<T, 1> one;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   const Index in = a.width.in;
+  const auto column_of = [&](Index i) { return start + kTaps - 2 + 2 * i; };
   Index i = 0;
-  for (; i < n && start + 2 * i < 0; ++i) {
+  for (; i < n && column_of(i) < 0; ++i) {
     auto acc = Op::Neutral(one);
     for (Index c = HWY_MAX(Index{0}, start + 2 * i); c < HWY_MIN(in, start + 2 * i + kTaps); ++c) {
       acc = Op::Combine(acc, PoolDown<Op, kRows, false>(one, x, c, 1));
@@ -290,13 +318,24 @@ HWY_INLINE void PoolStrideTwoOf(const PoolArgs<T>& a, const PoolRows<T>& x, Inde
   }
   const auto rows = hn::Set(d, row_divisor);
   const Index edge = i;
+  // The column in front of the pair at `column`.
+  const auto carry_at = [&](Index column) HWY_ATTR {
+    if (kTaps == 2 || column < 1) return PoolCarry<D>(d, Op::Neutral(d));
+    const auto before = PoolDown<Op, kRows, false>(one, x, column - 1, 1);
+    return PoolCarry<D>(d, hn::Set(d, hn::GetLane(before)));
+  };
+  auto carry = carry_at(column_of(i));
   for (; i < n; i += lanes) {
     // The last vector begins earlier rather than being a part.
-    if (i + lanes > n && n - lanes >= edge) i = n - lanes;
-    const Index column = start + 2 * i;
-    const bool whole = column + 2 * lanes + (kTaps == 3 ? 2 : 0) <= in;
-    const auto acc = whole ? PoolEverySecond<Op, kTaps, kRows, false>(d, x, column, in)
-                           : PoolEverySecond<Op, kTaps, kRows, true>(d, x, column, in - column);
+    if (i + lanes > n && n - lanes >= edge) {
+      i = n - lanes;
+      carry = carry_at(column_of(i));
+    }
+    const Index column = column_of(i);
+    const bool whole = column + 2 * lanes <= in;
+    const auto acc =
+        whole ? PoolEverySecond<Op, kTaps, kRows, false>(d, x, column, in, carry)
+              : PoolEverySecond<Op, kTaps, kRows, true>(d, x, column, in - column, carry);
     auto divisor = rows;
     if (!Op::kMax && a.finish == PoolFinish::Divide) {
       divisor = hn::Mul(rows, hn::LoadU(d, divisors + i));
@@ -315,6 +354,8 @@ HWY_INLINE void PoolStrideTwo(const PoolArgs<T>& a, const PoolRows<T>& x, Index 
                               T row_divisor, const T* divisors, T* y) {
   if (x.outer == 1 && x.inner == kTaps) {
     PoolStrideTwoOf<Op, kTaps, kTaps>(a, x, start, n, row_divisor, divisors, y);
+  } else if (x.outer == 1 && x.inner == 2) {  // of three: the first line of x
+    PoolStrideTwoOf<Op, kTaps, 2>(a, x, start, n, row_divisor, divisors, y);
   } else {
     PoolStrideTwoOf<Op, kTaps, 0>(a, x, start, n, row_divisor, divisors, y);
   }

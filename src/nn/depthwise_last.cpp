@@ -92,15 +92,16 @@ void forward_bands(const ConvShape& shape, const ConvImage<const T>& x, const T*
   const bool many = shape.images * ceil_div(shape.out[1], kBandRows) >= kManyBands;
   const Index height = many || shape.out[1] <= kBandRows ? kBandRows : kFewRows;
   const Index bands = ceil_div(shape.out[1], height);
-  // What is finished is whole lines.
-  const bool whole = many || finish.function != nullptr;
-  const Index parts = whole ? 1 : std::max<Index>(1, channels / kBandChannels);
   const bool stream = goes_around(shape, y, channels, finish);
   // What comes from memory is read as it lies there.
   const Index bytes = static_cast<Index>(sizeof(T));
   const Index read = shape.images * shape.in_positions() * channels;
   const bool ahead =
       (read + shape.images * shape.out_positions() * channels) * bytes > streaming_bytes() / 2;
+  // 128 channels of the lines and positions of a block, and their weights, stay in the L1. What
+  // comes from memory is read in longer runs, and what is finished is whole lines.
+  const bool whole = (many && ahead) || finish.function != nullptr;
+  const Index parts = whole ? 1 : std::max<Index>(1, channels / kBandChannels);
   // Positions so far apart share an eighth of the L1 or less: a line of them does not stay there
   // until the next channels want what came with it.
   const Index apart = shape.stride[1] == 1 ? 1024 : 512;

@@ -14,8 +14,8 @@ namespace lamina::nn::detail {
 // Multiply-adds that are worth another thread.
 inline constexpr Index kGrainWork = 32768;
 
-/// True where x and y together are more than the last cache holds: then y goes around it. Its lines
-/// of `line` elements must be whole vectors.
+/// True where x and y together are about what the last cache holds, or more: then y goes around it.
+/// Its lines of `line` elements must be whole vectors.
 template <class T>
 bool goes_around(const ConvShape& shape, const ConvImage<T>& y, Index line,
                  const GemmFinish<T>& finish) {
@@ -24,7 +24,7 @@ bool goes_around(const ConvShape& shape, const ConvImage<T>& y, Index line,
   constexpr Index kVector = 64 / static_cast<Index>(sizeof(T));
   return finish.function == nullptr && line % kVector == 0 &&
          reinterpret_cast<std::uintptr_t>(y.data) % 64 == 0 &&
-         elements * static_cast<Index>(sizeof(T)) > streaming_bytes();
+         elements * static_cast<Index>(sizeof(T)) > streaming_bytes() / 4 * 3;
 }
 
 template <class T>

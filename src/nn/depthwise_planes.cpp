@@ -90,10 +90,10 @@ struct PlaneTaps {
   }
 };
 
-/// Calls body(first, plane) for the bands of a plane whose image lies at x.
+/// Calls body(first, plane) for the bands, taps.band(), of a plane whose image lies at x.
 template <class T, class F>
-void for_each_band(const PlaneTaps& taps, kernels::DepthwisePlane<T>& plane, const F& body) {
-  const Index band = taps.band<T>();
+void for_each_band(const PlaneTaps& taps, Index band, kernels::DepthwisePlane<T>& plane,
+                   const F& body) {
   if (taps.rows <= band) {
     body(0, plane);
     return;
@@ -110,6 +110,15 @@ Index plane_grain(const PlaneTaps& taps) {
   return std::max<Index>(1, kGrainWork / std::max<Index>(1, work));
 }
 
+/// Planes of a forward pass that are worth a thread; few such parts are of equal size and even in
+/// number.
+Index forward_grain(const PlaneTaps& taps, Index planes) {
+  const Index least = std::max<Index>(1, plane_grain(taps) / 2);
+  Index parts = std::max<Index>(1, planes / least);
+  if (parts > 1) parts -= parts % 2;
+  return std::max<Index>(1, ceil_div(planes, parts));
+}
+
 }  // namespace
 
 /// Channels first, images: whole planes.
@@ -121,8 +130,10 @@ void forward_planes(const ConvShape& shape, const ConvImage<const T>& x, const T
   const Index multiplier = shape.out_group();
   const Index positions = shape.out_positions();
   const bool stream = goes_around(shape, y, shape.out[2], finish);
-  parallel_for(shape.images * shape.out_channels, plane_grain(taps), [&](Index begin, Index end) {
+  const Index planes = shape.images * shape.out_channels;
+  parallel_for(planes, forward_grain(taps, planes), [&](Index begin, Index end) {
     Buffer<T> copy(taps.copy_size<T>());
+    const Index height = taps.band<T>();
     kernels::DepthwisePlane<T> plane = taps.plane<T>();
     plane.stream = stream;
     plane.rows_in = shape.in[1];
@@ -137,7 +148,7 @@ void forward_planes(const ConvShape& shape, const ConvImage<const T>& x, const T
       plane.weights = w + o * shape.taps();
       plane.bias = bias == nullptr ? T(0) : bias[o];
       T* const out = y.data + image * y.image_stride + o * y.channel_stride;
-      for_each_band(taps, plane, [&](Index first, kernels::DepthwisePlane<T>& band) {
+      for_each_band(taps, height, plane, [&](Index first, kernels::DepthwisePlane<T>& band) {
         band.y = out + first * band.columns;
         kernels::depthwise_plane(band);
       });
@@ -202,10 +213,11 @@ void input_gradient_planes(const ConvShape& shape, const ConvImage<const T>& dy,
         plane.weights = weights.data();
         plane.bias = bias == nullptr ? T(0) : bias[c];
         T* const target = direct ? out : apart.data();
-        for_each_band(phase.taps, plane, [&](Index first, kernels::DepthwisePlane<T>& band) {
-          band.y = target + first * band.columns;
-          kernels::depthwise_plane(band);
-        });
+        for_each_band(phase.taps, phase.taps.template band<T>(), plane,
+                      [&](Index first, kernels::DepthwisePlane<T>& band) {
+                        band.y = target + first * band.columns;
+                        kernels::depthwise_plane(band);
+                      });
         if (direct) continue;
         const T* from = apart.data();
         for (Index h = phase.h; h < shape.in[1]; h += shape.stride[1]) {
@@ -227,6 +239,7 @@ void weight_gradient_planes(const ConvShape& shape, const ConvImage<const T>& dy
   // Each output channel sums over images and bands in that order.
   parallel_for(shape.out_channels, 1, [&](Index begin, Index end) {
     Buffer<T> copy(taps.copy_size<T>());
+    const Index height = taps.band<T>();
     std::vector<double> sums(static_cast<std::size_t>(shape.taps()));
     kernels::DepthwisePlane<T> plane = taps.plane<T>();
     plane.rows_in = shape.in[1];
@@ -239,7 +252,7 @@ void weight_gradient_planes(const ConvShape& shape, const ConvImage<const T>& dy
       for (Index n = 0; n < shape.images; ++n) {
         plane.x = x.data + n * x.image_stride + o / multiplier * x.channel_stride;
         const T* grad = dy.data + n * dy.image_stride + o * dy.channel_stride;
-        for_each_band(taps, plane, [&](Index first, kernels::DepthwisePlane<T>& band) {
+        for_each_band(taps, height, plane, [&](Index first, kernels::DepthwisePlane<T>& band) {
           kernels::depthwise_plane_sums(kernels::DepthwisePlaneSums<T>{
               band, grad + first * dy.strides[1], dy.strides[1], sums.data()});
         });

@@ -129,6 +129,7 @@ PoolPlan plan_windows(const Shape& x, int rank, const Index* kernel, const Index
     plan.out[plan.spatial_axis(i)] = axis.out;
   }
   check_result_size(operation, plan.out);
+  if (plan.out.size() == 0) return plan;  // no windows, however long the axes
   for (int i = 0; i < rank; ++i)
     fill_spans(plan.axis[static_cast<std::size_t>(3 - rank + i)], divisor);
   if (divisor.fixed > 0) {
@@ -150,6 +151,7 @@ PoolPlan plan_adaptive(const Shape& x, int rank, const Index* out, DataFormat fo
     plan.out[plan.spatial_axis(i)] = axis.out;
   }
   check_result_size(operation, plan.out);
+  if (plan.out.size() == 0) return plan;
   for (int i = 0; i < rank; ++i) {
     PoolAxisPlan& axis = plan.axis[static_cast<std::size_t>(3 - rank + i)];
     if (axis.in % axis.out == 0) {

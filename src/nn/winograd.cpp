@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <utility>
 
 #include "kernels/gemm.hpp"
 #include "kernels/winograd.hpp"
@@ -134,16 +135,22 @@ class Units {
   [[nodiscard]] Index room() const { return 9 * deepest_ * kPanel<T>; }
   [[nodiscard]] Index all() const { return panels() * stretches() * size(); }
 
-  void transform_all(T* out) const {
+  /// False: a weight is not finite or too large, and what is in `out` is of no use.
+  [[nodiscard]] bool transform_all(T* out) const {
+    std::atomic<bool> fit{true};
     parallel_for(panels() * stretches(), 1, [&](Index begin, Index end) {
       Buffer<T> taps(room());
-      for (Index i = begin; i < end; ++i) {
-        transform(i / stretches(), i % stretches(), taps.data(), out + i * size());
+      for (Index i = begin; i < end && fit.load(std::memory_order_relaxed); ++i) {
+        if (!transform(i / stretches(), i % stretches(), taps.data(), out + i * size())) {
+          fit.store(false, std::memory_order_relaxed);
+        }
       }
     });
+    return fit.load(std::memory_order_relaxed);
   }
 
-  void transform(Index panel, Index stretch, T* room, T* unit) const {
+  /// The same of one unit. Weights are looked at where they are read anyway.
+  [[nodiscard]] bool transform(Index panel, Index stretch, T* room, T* unit) const {
     const Index first = panel * kPanel<T>;
     const Index columns = width(panel);
     const Index channel = first_channel(stretch);
@@ -153,15 +160,18 @@ class Units {
       kernels::transpose_lines(weights_ + (first * p_.in_channels + channel) * 9,
                                p_.in_channels * 9, columns, rows * 9, room, columns);
     }
+    bool fit = true;
     for (Index c = 0; c < rows; ++c) {
       T* const taps = room + c * 9 * columns;
       if (p_.gradient) {
         kernels::transpose_lines(weights_ + ((channel + c) * p_.out_channels + first) * 9, 9,
                                  columns, 9, taps, columns);
       }
+      fit = fit && kernels::all_within(taps, 9 * columns, static_cast<T>(kLargest));
       kernels::winograd_weights(kernels::WinogradWeights<T>{p_.tile, taps, columns, p_.gradient,
                                                             unit + c * columns, pitch()});
     }
+    return fit;
   }
 
  private:
@@ -186,23 +196,27 @@ class Convolution {
         tiling_(p_),
         size_(p_, tiling_) {}
 
-  void run() {
+  /// False, and nothing written, where a weight is not finite or too large.
+  [[nodiscard]] bool run() {
     if (tiling_.blocks > 1 && transformed_ == nullptr) {
       all_ = Buffer<T>(units_.all());
-      units_.transform_all(all_.data());
+      if (!units_.transform_all(all_.data())) return false;
       transformed_ = all_.data();
     }
+    if (transformed_ == nullptr) return run_block(0);
     if (tiling_.blocks >= kManyBlocks) {
       parallel_for(tiling_.blocks, 1, [&](Index begin, Index end) {
-        for (Index block = begin; block < end; ++block) run_block(block);
+        for (Index block = begin; block < end; ++block) (void)run_block(block);
       });
     } else {
-      for (Index block = 0; block < tiling_.blocks; ++block) run_block(block);
+      for (Index block = 0; block < tiling_.blocks; ++block) (void)run_block(block);
     }
+    return true;
   }
 
  private:
-  void run_block(Index block) const {
+  /// False as above; with transformed weights it is always true.
+  bool run_block(Index block) const {
     const Index first = tiling_.block_begin(block);
     const Index rows = tiling_.block_begin(block + 1) - first;
     Buffer<T> workspace(size_.matrices());
@@ -224,21 +238,28 @@ class Convolution {
       });
     } else {
       // Each unit is used once. One that is transformed here never leaves the L2.
+      std::atomic<bool> fit{true};
       parallel_for(units_.panels(), 1, [&](Index begin, Index end) {
         Buffer<T> room(units_.room() + units_.size());
         T* const unit = room.data() + units_.room();
         for (Index i = begin * units_.stretches(); i < end * units_.stretches(); ++i) {
           const Index panel = i / units_.stretches();
           const Index stretch = i % units_.stretches();
-          units_.transform(panel, stretch, room.data(), unit);
+          if (!fit.load(std::memory_order_relaxed)) return;
+          if (!units_.transform(panel, stretch, room.data(), unit)) {
+            fit.store(false, std::memory_order_relaxed);
+            return;
+          }
           for (Index point = 0; point < winograd_points(p_.tile); ++point) {
             multiply(point, tiles, panel, stretch, transformed, unit, nullptr, products);
           }
         }
       });
+      if (!fit.load(std::memory_order_relaxed)) return false;
     }
     parallel_for(rows, kRowsTogether,
                  [&](Index begin, Index end) { write_rows(first, begin, end, products); });
+    return true;
   }
 
   /// Meanwhile the matrix at `next` is fetched: there may be none.
@@ -420,34 +441,19 @@ Index winograd_bytes(const WinogradProblem& p, Index threads) {
   return (all + at_once * size.matrices() + threads * each) * static_cast<Index>(sizeof(T));
 }
 
-namespace {
-
-template <class T>
-bool finite_weights(const WinogradProblem& p, const T* weights) {
-  const Index row = p.out_channels * 9;
-  return within(weights, p.in_channels, row, row);
-}
-
-}  // namespace
-
 template <class T>
 Buffer<T> winograd_transformed(const WinogradProblem& problem, const T* weights) {
-  if (!finite_weights(problem, weights)) return {};
   const Units<T> units(problem, weights);
   Buffer<T> transformed(units.all());
-  units.transform_all(transformed.data());
-  return transformed;
+  return units.transform_all(transformed.data()) ? std::move(transformed) : Buffer<T>();
 }
 
 template <class T>
 bool winograd_convolution(const WinogradProblem& problem, const ConvImage<const T>& x,
                           const T* weights, const T* transformed, const T* bias,
                           const ConvImage<T>& y, const GemmFinish<T>& finish) {
-  if (!finite(problem, x) || (transformed == nullptr && !finite_weights(problem, weights))) {
-    return false;
-  }
-  Convolution<T>(problem, x, weights, transformed, bias, y, finish).run();
-  return true;
+  return finite(problem, x) &&
+         Convolution<T>(problem, x, weights, transformed, bias, y, finish).run();
 }
 
 #define LAMINA_INSTANTIATE(T)                                                                     \

@@ -176,6 +176,13 @@ TEST(PoolingValues, NoImagesGiveNone) {
   EXPECT_EQ(adaptive_max_pool2d(none, 3).shape(), (Shape{0, 3, 3, 3}));
   EXPECT_EQ(global_avg_pool(none).shape(), (Shape{0, 3}));
   EXPECT_EQ(global_max_pool(none).shape(), (Shape{0, 3}));
+  // Axes of no image cost nothing, however long they are.
+  const Index endless = Index{1} << 40;
+  const Array<float> planes(Shape{0, 3, endless, 8});
+  const Shape halves{0, 3, endless / 2, 4};
+  EXPECT_EQ(max_pool2d(planes, 2).shape(), halves);
+  EXPECT_EQ(avg_pool2d_backward(Array<float>(halves), planes.shape(), 2).shape(), planes.shape());
+  EXPECT_EQ(adaptive_avg_pool2d(planes, {3, 3}).shape(), (Shape{0, 3, 3, 3}));
 }
 
 TEST(PoolingErrors, Messages) {
