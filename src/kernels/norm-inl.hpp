@@ -170,16 +170,16 @@ HWY_INLINE void AskAhead(const T* x, Index ahead, Index n, int quarter, Index i)
   }
 }
 
-/// Moments::mean of a group. beside(i) is called for every vector.
-template <class D, class T, class F>
-HWY_INLINE T GroupMean(D d, const NormArgs<T>& a, const T* x, const F& beside) {
+/// Moments::mean of a group.
+template <bool kStream, class D, class T>
+HWY_INLINE T GroupMean(D d, const NormArgs<T>& a, const T* x, Index ahead) {
   using V = hn::Vec<D>;
   double sum;
   const V first = hn::Set(d, x[0]);
   GroupSums<1>(
       d, a.runs, a.n,
       [&](Index run, Index i, auto lanes, V* out) LAMINA_NORM_INLINE {
-        beside(i);
+        AskAhead<kStream>(x, ahead, a.n, 0, i);
         out[0] = lanes.Keep(d, hn::Sub(lanes.Load(d, x + run * a.run_stride + i), first));
       },
       &sum);
@@ -348,16 +348,17 @@ HWY_INLINE void NormGroupsTo(const NormArgs<T>& a) {
         m.rstd = static_cast<double>(a.rstd[group]);
       }
     } else {
-      const auto ask = [&](const T* x, int quarter) LAMINA_NORM_INLINE {
-        return [=](Index i) LAMINA_NORM_INLINE { AskAhead<kStream>(x, ahead, a.n, quarter, i); };
-      };
       for (Index group = first; a.center && group < last; ++group) {
-        const T* const x = a.x + group * a.group_stride;
-        moments[group - first].mean = GroupMean(d, a, x, ask(x, 0));
+        moments[group - first].mean = GroupMean<kStream>(d, a, a.x + group * a.group_stride, ahead);
       }
       for (Index group = first; group < last; ++group) {
         const T* const x = a.x + group * a.group_stride;
-        GroupSquares(d, a, x, moments[group - first], ask(x, 1));
+        GroupSquares(d, a, x, moments[group - first], [&](Index i) LAMINA_NORM_INLINE {
+          if (!a.center) {
+            AskAhead<kStream>(x, ahead, a.n, 0, i);
+          }
+          AskAhead<kStream>(x, ahead, a.n, 1, i);
+        });
       }
       for (Index group = first; group < last; ++group) {
         StoreMoments(a, moments[group - first], group);
@@ -374,40 +375,26 @@ HWY_INLINE void NormGroupsTo(const NormArgs<T>& a) {
   }
 }
 
-/// Rows of whole vectors with a factor for each element, streamed: while the first sum of a row is
-/// taken, the results of the row before are written, so that reading and writing go on together.
-/// Half of the row after the next is asked for while squares are summed.
-template <bool kBeta, class T>
+/// RMS norm of rows of whole vectors with a factor for each element, streamed: while the squares of
+/// a row are summed up, the results of the row before are written, so that reading and writing go
+/// on together.
+template <class T>
 HWY_INLINE void StreamRows(const NormArgs<T>& a) {
   const hn::ScalableTag<T> d;
   constexpr Index kAhead = 4096 / static_cast<Index>(sizeof(T));
-  const auto nothing = [](Index) LAMINA_NORM_INLINE {};
   Moments<T> m;
-  if (a.center) {
-    m.mean = GroupMean(d, a, a.x, nothing);
-  }
-  GroupSquares(d, a, a.x, m, nothing);
+  GroupSquares(d, a, a.x, m, [](Index) LAMINA_NORM_INLINE {});
   StoreMoments(a, m, 0);
   for (Index group = 0; group + 1 < a.groups; ++group) {
     const T* const x = a.x + group * a.group_stride;
     const T* const next_x = x + a.group_stride;
     T* const y = a.y + group * a.group_stride;
-    const Normalizer<true, kBeta, hn::ScalableTag<T>> normalizer(d, m, a.gamma, a.beta);
-    const auto ask = [&](Index i)
-                         LAMINA_NORM_INLINE { hwy::Prefetch(next_x + a.group_stride + (i >> 1)); };
-    const auto write = [&](Index i) LAMINA_NORM_INLINE {
+    const Normalizer<true, false, hn::ScalableTag<T>> normalizer(d, m, a.gamma, nullptr);
+    GroupSquares(d, a, next_x, m, [&](Index i) LAMINA_NORM_INLINE {
       hwy::Prefetch(next_x + i + kAhead);
       hn::Stream(normalizer.At(d, x, i, Whole<hn::ScalableTag<T>>()), d, y + i);
-    };
-    Moments<T> next;
-    if (a.center) {
-      next.mean = GroupMean(d, a, next_x, write);
-      GroupSquares(d, a, next_x, next, ask);
-    } else {
-      GroupSquares(d, a, next_x, next, write);
-    }
-    StoreMoments(a, next, group + 1);
-    m = next;
+    });
+    StoreMoments(a, m, group + 1);
   }
   ApplyGroup<true>(d, a, m, a.groups - 1, 0);
   hwy::FlushStream();
@@ -420,13 +407,9 @@ void NormGroups(const NormArgs<T>& a) {
   constexpr Index kLongest = 16384 / static_cast<Index>(sizeof(T));
   const bool whole = a.n <= kLongest && a.n % kVector == 0 && a.group_stride % kVector == 0 &&
                      reinterpret_cast<std::uintptr_t>(a.y) % (kVector * sizeof(T)) == 0;
-  if (a.stream && whole && a.runs == 1 && a.groups > 0 && !a.given && a.gamma != nullptr &&
-      a.steps.element == 1 && a.steps.group == 0) {
-    if (a.beta != nullptr) {
-      StreamRows<true>(a);
-    } else {
-      StreamRows<false>(a);
-    }
+  if (a.stream && whole && a.runs == 1 && a.groups > 0 && !a.given && !a.center &&
+      a.gamma != nullptr && a.beta == nullptr && a.steps.element == 1 && a.steps.group == 0) {
+    StreamRows(a);
   } else if (a.stream) {
     NormGroupsTo<true>(a);
   } else {
