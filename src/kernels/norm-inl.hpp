@@ -186,9 +186,10 @@ HWY_INLINE T GroupMean(D d, const NormArgs<T>& a, const T* x, Index ahead) {
   return static_cast<T>(static_cast<double>(x[0]) + sum / static_cast<double>(a.runs * a.n));
 }
 
-/// The other moments of a group around m.mean.
-template <bool kStream, class D, class T>
-HWY_INLINE void GroupSquares(D d, const NormArgs<T>& a, const T* x, Index ahead, Moments<T>& m) {
+/// The other moments of a group around m.mean. beside(i) is called for every vector.
+template <class D, class T, class F>
+HWY_INLINE void GroupSquares(D d, const NormArgs<T>& a, const T* x, Moments<T>& m,
+                             const F& beside) {
   using V = hn::Vec<D>;
   const double count = static_cast<double>(a.runs * a.n);
   if (a.center) {
@@ -197,7 +198,7 @@ HWY_INLINE void GroupSquares(D d, const NormArgs<T>& a, const T* x, Index ahead,
     GroupSums<2>(
         d, a.runs, a.n,
         [&](Index run, Index i, auto lanes, V* out) LAMINA_NORM_INLINE {
-          AskAhead<kStream>(x, ahead, a.n, 1, i);
+          beside(i);
           const V e = lanes.Keep(d, hn::Sub(lanes.Load(d, x + run * a.run_stride + i), mean));
           out[0] = e;
           out[1] = hn::Mul(e, e);
@@ -211,8 +212,7 @@ HWY_INLINE void GroupSquares(D d, const NormArgs<T>& a, const T* x, Index ahead,
     GroupSums<1>(
         d, a.runs, a.n,
         [&](Index run, Index i, auto lanes, V* out) LAMINA_NORM_INLINE {
-          AskAhead<kStream>(x, ahead, a.n, 0, i);
-          AskAhead<kStream>(x, ahead, a.n, 1, i);
+          beside(i);
           const V v = lanes.Load(d, x + run * a.run_stride + i);
           out[0] = hn::Mul(v, v);
         },
@@ -222,25 +222,57 @@ HWY_INLINE void GroupSquares(D d, const NormArgs<T>& a, const T* x, Index ahead,
   m.rstd = 1 / std::sqrt(m.var + a.eps);
 }
 
+/// Writes what was asked for of the moments of one group.
+template <class T>
+HWY_INLINE void StoreMoments(const NormArgs<T>& a, const Moments<T>& m, Index group) {
+  if (a.mean != nullptr) {
+    a.mean[group] = static_cast<T>(static_cast<double>(m.mean) + m.rest);
+  }
+  if (a.rstd != nullptr) {
+    a.rstd[group] = static_cast<T>(m.rstd);
+  }
+  if (a.var != nullptr) {
+    a.var[group] = static_cast<T>(m.var);
+  }
+}
+
+/// The results of a run with a factor for each element, a vector at a time.
+template <bool kGamma, bool kBeta, class D, class T = hn::TFromD<D>, class V = hn::Vec<D>>
+struct Normalizer {
+  HWY_INLINE Normalizer(D d, const Moments<T>& m, const T* gamma_row, const T* beta_row)
+      : mean(hn::Set(d, m.mean)),
+        rstd(hn::Set(d, static_cast<T>(m.rstd))),
+        rest(hn::Set(d, static_cast<T>(m.rest * m.rstd))),
+        gamma(gamma_row),
+        beta(beta_row) {}
+  template <class Lanes>
+  HWY_INLINE V At(D d, const T* x, Index i, Lanes lanes) const {
+    const V v = hn::MulSub(hn::Sub(lanes.Load(d, x + i), mean), rstd, rest);
+    if constexpr (kGamma && kBeta) {
+      return hn::MulAdd(v, lanes.Load(d, gamma + i), lanes.Load(d, beta + i));
+    } else if constexpr (kGamma) {
+      return hn::Mul(v, lanes.Load(d, gamma + i));
+    } else if constexpr (kBeta) {
+      return hn::Add(v, lanes.Load(d, beta + i));
+    } else {
+      return v;
+    }
+  }
+  V mean;
+  V rstd;
+  V rest;
+  const T* gamma;
+  const T* beta;
+};
+
 /// One run with a factor for each element.
 template <bool kStream, bool kGamma, bool kBeta, class D, class T>
 HWY_INLINE void ApplyRun(D d, const Moments<T>& m, Index n, Index ahead, const T* x, T* y,
                          const T* gamma, const T* beta) {
-  using V = hn::Vec<D>;
-  const V mean = hn::Set(d, m.mean);
-  const V rstd = hn::Set(d, static_cast<T>(m.rstd));
-  const V rest = hn::Set(d, static_cast<T>(m.rest * m.rstd));
+  const Normalizer<kGamma, kBeta, D> normalizer(d, m, gamma, beta);
   ForRun<kStream>(d, n, [&](Index i, auto lanes) LAMINA_NORM_INLINE {
     AskAhead<kStream>(x, ahead, n, 2, i);
-    V v = hn::MulSub(hn::Sub(lanes.Load(d, x + i), mean), rstd, rest);
-    if constexpr (kGamma && kBeta) {
-      v = hn::MulAdd(v, lanes.Load(d, gamma + i), lanes.Load(d, beta + i));
-    } else if constexpr (kGamma) {
-      v = hn::Mul(v, lanes.Load(d, gamma + i));
-    } else if constexpr (kBeta) {
-      v = hn::Add(v, lanes.Load(d, beta + i));
-    }
-    lanes.Store(d, v, y + i);
+    lanes.Store(d, normalizer.At(d, x, i, lanes), y + i);
   });
 }
 
@@ -316,26 +348,20 @@ HWY_INLINE void NormGroupsTo(const NormArgs<T>& a) {
         m.rstd = static_cast<double>(a.rstd[group]);
       }
     } else {
-      if (a.center) {
-        for (Index group = first; group < last; ++group) {
-          moments[group - first].mean =
-              GroupMean<kStream>(d, a, a.x + group * a.group_stride, ahead);
-        }
+      for (Index group = first; a.center && group < last; ++group) {
+        moments[group - first].mean = GroupMean<kStream>(d, a, a.x + group * a.group_stride, ahead);
       }
       for (Index group = first; group < last; ++group) {
-        GroupSquares<kStream>(d, a, a.x + group * a.group_stride, ahead, moments[group - first]);
+        const T* const x = a.x + group * a.group_stride;
+        GroupSquares(d, a, x, moments[group - first], [&](Index i) LAMINA_NORM_INLINE {
+          if (!a.center) {
+            AskAhead<kStream>(x, ahead, a.n, 0, i);
+          }
+          AskAhead<kStream>(x, ahead, a.n, 1, i);
+        });
       }
       for (Index group = first; group < last; ++group) {
-        const Moments<T>& m = moments[group - first];
-        if (a.mean != nullptr) {
-          a.mean[group] = static_cast<T>(static_cast<double>(m.mean) + m.rest);
-        }
-        if (a.rstd != nullptr) {
-          a.rstd[group] = static_cast<T>(m.rstd);
-        }
-        if (a.var != nullptr) {
-          a.var[group] = static_cast<T>(m.var);
-        }
+        StoreMoments(a, moments[group - first], group);
       }
     }
     if (a.y != nullptr) {
@@ -349,9 +375,42 @@ HWY_INLINE void NormGroupsTo(const NormArgs<T>& a) {
   }
 }
 
+/// RMS norm of rows of whole vectors with a factor for each element, streamed: while the squares of
+/// a row are summed up, the results of the row before are written, so that reading and writing go
+/// on together.
+template <class T>
+HWY_INLINE void StreamRows(const NormArgs<T>& a) {
+  const hn::ScalableTag<T> d;
+  constexpr Index kAhead = 4096 / static_cast<Index>(sizeof(T));
+  Moments<T> m;
+  GroupSquares(d, a, a.x, m, [](Index) LAMINA_NORM_INLINE {});
+  StoreMoments(a, m, 0);
+  for (Index group = 0; group + 1 < a.groups; ++group) {
+    const T* const x = a.x + group * a.group_stride;
+    const T* const next_x = x + a.group_stride;
+    T* const y = a.y + group * a.group_stride;
+    const Normalizer<true, false, hn::ScalableTag<T>> normalizer(d, m, a.gamma, nullptr);
+    GroupSquares(d, a, next_x, m, [&](Index i) LAMINA_NORM_INLINE {
+      hwy::Prefetch(next_x + i + kAhead);
+      hn::Stream(normalizer.At(d, x, i, Whole<hn::ScalableTag<T>>()), d, y + i);
+    });
+    StoreMoments(a, m, group + 1);
+  }
+  ApplyGroup<true>(d, a, m, a.groups - 1, 0);
+  hwy::FlushStream();
+}
+
 template <class T>
 void NormGroups(const NormArgs<T>& a) {
-  if (a.stream) {
+  constexpr Index kVector = static_cast<Index>(hn::MaxLanes(hn::ScalableTag<T>()));
+  // Of longer rows the L1 does not hold the one that is written and the one that is read.
+  constexpr Index kLongest = 16384 / static_cast<Index>(sizeof(T));
+  const bool whole = a.n <= kLongest && a.n % kVector == 0 && a.group_stride % kVector == 0 &&
+                     reinterpret_cast<std::uintptr_t>(a.y) % (kVector * sizeof(T)) == 0;
+  if (a.stream && whole && a.runs == 1 && a.groups > 0 && !a.given && !a.center &&
+      a.gamma != nullptr && a.beta == nullptr && a.steps.element == 1 && a.steps.group == 0) {
+    StreamRows(a);
+  } else if (a.stream) {
     NormGroupsTo<true>(a);
   } else {
     NormGroupsTo<false>(a);

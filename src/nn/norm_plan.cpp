@@ -276,7 +276,9 @@ void run_norm(const NormPlan& plan, const NormForward<T>& pass) {
   shared.center = pass.center;
   shared.given = pass.given;
   shared.stream = pass.y != nullptr && is_streamed<T>(plan.group_count() * plan.group_size());
-  parallel_for(plan.group_count(), plan.group_grain(), [&](Index begin, Index end) {
+  // Streamed stores are waited for at the end of each part.
+  const Index grain = (shared.stream ? 8 : 1) * plan.group_grain();
+  parallel_for(plan.group_count(), grain, [&](Index begin, Index end) {
     while (begin < end) {
       const Index group = begin % plan.groups;
       const Index offset = begin / plan.groups * plan.repeat_stride + group * plan.group_stride;

@@ -221,5 +221,48 @@ TYPED_TEST(Streaming, NormalizedGroupsHaveTheSameBits) {
   }
 }
 
+// Short rows of whole vectors, of which one is written while the next is summed up, and others.
+TYPED_TEST(Streaming, NormalizedRowsHaveTheSameBits) {
+  using T = TypeParam;
+  for (const simd::Target target : simd::supported_targets()) {
+    simd::force(target);
+    for (const Index width : {16, 64, 1000, 1024, 2112, 4096}) {
+      for (const Index rows : {1, 2, 5}) {
+        const Array<T> x = numbers<T>({rows, width});
+        const Array<T> gamma = numbers<T>({width}), beta = numbers<T>({width});
+        for (const bool center : {false, true}) {
+          for (const bool has_beta : {false, true}) {
+            Array<T> y[2], mean[2], rstd[2];
+            for (const bool stream : {false, true}) {
+              y[stream] = Array<T>::zeros(x.shape());
+              mean[stream] = Array<T>::zeros({rows});
+              rstd[stream] = Array<T>::zeros({rows});
+              kernels::NormArgs<T> args;
+              args.x = x.data();
+              args.y = y[stream].data();
+              args.groups = rows;
+              args.group_stride = width;
+              args.runs = 1;
+              args.n = width;
+              args.gamma = gamma.data();
+              args.beta = has_beta ? beta.data() : nullptr;
+              args.steps = {0, 0, 1};
+              args.eps = 1e-5;
+              args.center = center;
+              args.mean = mean[stream].data();
+              args.rstd = rstd[stream].data();
+              args.stream = stream;
+              kernels::norm_groups(args);
+            }
+            EXPECT_EQ(y[1], y[0]) << rows << " rows of " << width;
+            EXPECT_EQ(mean[1], mean[0]);
+            EXPECT_EQ(rstd[1], rstd[0]);
+          }
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace lamina::nn
