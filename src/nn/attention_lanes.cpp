@@ -54,10 +54,13 @@ kernels::AttentionAhead<T> share(const HeadStack<T>& x, Index head, Index first,
 
 }  // namespace
 
+// Lanes without a query cost as much as the others: tiles of rows are then the better way.
 template <class T>
 bool takes_lanes(const AttentionProblem<T>& problem) {
+  const Index lanes = kernels::attention_lanes<T>();
   return problem.mask.data == nullptr && problem.bias.data == nullptr && problem.dropout == 0 &&
-         problem.queries > kSkinnyRows;
+         problem.queries > kSkinnyRows &&
+         7 * ceil_div(problem.queries, lanes) * lanes <= 8 * problem.queries;
 }
 
 template <class T>

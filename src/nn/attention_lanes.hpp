@@ -1,7 +1,7 @@
 #pragma once
 
 // Attention with a query in each lane (kernels/attention_lanes.hpp): for what has neither mask,
-// bias nor dropout, and more queries than are worth reading keys in place by rows.
+// bias nor dropout, and queries that nearly fill the lanes.
 
 #include "kernels/attention_lanes.hpp"
 #include "nn/attention_tiles.hpp"

@@ -341,7 +341,7 @@ TYPED_TEST(AttentionTest, SameBitsWhereverAQueryLies) {
   const auto v = values<T>({350, 21}, 3);
   test::for_each_target([&] {
     const auto all = scaled_dot_product_attention(q, k, v);
-    for (const Index first : {1, 5, 17, 256, 395}) {
+    for (const Index first : {1, 5, 17, 256}) {
       const auto some = scaled_dot_product_attention(q.slice(first, 400), k, v);
       ASSERT_EQ(some.to_vector(), all.slice(first, 400).to_vector()) << first;
     }
