@@ -26,6 +26,9 @@ namespace hn = hwy::HWY_NAMESPACE;
 /// Elements after which a running sum is put aside, so that rounding errors do not pile up.
 constexpr Index kSumBlock = 4096;
 
+/// Rows that are worked on together, and what becomes of them, are in the L1.
+constexpr Index kBatchBytes = 16384;
+
 /// Softmax of x and of -x differ in the sign of what is read; kPlain spares the usual case, in
 /// which scale is 1 and nothing is negated, both operations.
 template <bool kPlain, class D>
@@ -203,7 +206,6 @@ struct RowKernel {
 
   template <class D, class T = hn::TFromD<D>>
   static void Forward(D d, const SoftmaxArgs<T>& a) {
-    using V = hn::Vec<D>;
     switch (ceil_div(a.n, static_cast<Index>(hn::Lanes(d)))) {
       case 1:
         return ShortRows<1>(d, a);
@@ -213,31 +215,58 @@ struct RowKernel {
         return ShortRows<3>(d, a);
       case 4:
         return ShortRows<4>(d, a);
-#if LAMINA_MATH_AVX512
-      // 32 registers hold twice as many.
-      case 5:
-        return ShortRows<5>(d, a);
-      case 6:
-        return ShortRows<6>(d, a);
-      case 7:
-        return ShortRows<7>(d, a);
-      case 8:
-        if (kLog || a.n % static_cast<Index>(hn::Lanes(d)) != 0) {
-          return ShortRows<8>(d, a);
-        }
-        break;
-#endif
       default:
         break;
     }
+    if (a.n * Index{4 * sizeof(T)} <= kBatchBytes) {
+      BatchedRows(d, a);
+    } else {
+      LongRows(d, a);
+    }
+  }
+
+  /// What a row waits for (its maximum, its sum) is computed while other rows are read: as many
+  /// rows at a time as there are lanes, if the L1 holds them.
+  template <class D, class T = hn::TFromD<D>>
+  static HWY_NOINLINE void BatchedRows(D d, const SoftmaxArgs<T>& a) {
+    const Index lanes = static_cast<Index>(hn::Lanes(d));
+    const Index batch = std::min(lanes, kBatchBytes / (a.n * Index{sizeof(T)}));
+    const Logits<kPlain, D> logits(d, a.negate, a.scale);
+    HWY_ALIGN T max[hn::MaxLanes(d)];
+    HWY_ALIGN T sum[hn::MaxLanes(d)];
+    std::fill_n(sum, lanes, T(1));
+    for (Index first = 0; first < a.count; first += batch) {
+      const Index rows = std::min(batch, a.count - first);
+      const T* x = a.x + first * a.x_stride;
+      T* y = a.y + first * a.y_stride;
+      for (Index row = 0; row < rows; ++row) {
+        max[row] = RowMax(d, logits, x + row * a.x_stride, a.n);
+      }
+      for (Index row = 0; row < rows; ++row) {
+        const T* here = x + row * a.x_stride;
+        const T* next = first + row + batch < a.count ? here + batch * a.x_stride : here;
+        sum[row] = BlockExp(d, logits, hn::Set(d, max[row]), here, y + row * a.y_stride, a.n, next);
+      }
+      const auto sums = hn::Load(d, sum);
+      hn::Store(kLog ? Log(d, sums) : hn::Div(hn::Set(d, T(1)), sums), d, sum);
+      for (Index row = 0; row < rows; ++row) {
+        Finish(d, logits, hn::Set(d, max[row]), hn::Set(d, sum[row]), x + row * a.x_stride,
+               y + row * a.y_stride, a.n);
+      }
+    }
+  }
+
+  template <class D, class T = hn::TFromD<D>>
+  static HWY_NOINLINE void LongRows(D d, const SoftmaxArgs<T>& a) {
     const Logits<kPlain, D> logits(d, a.negate, a.scale);
     for (Index row = 0; row < a.count; ++row) {
       const T* x = a.x + row * a.x_stride;
       T* y = a.y + row * a.y_stride;
       // The memory is idle while exponentials are computed: time to fetch the next row.
       const T* next = row < a.count - 1 || a.more ? x + a.x_stride : x;
-      const V max = hn::Set(d, RowMax(d, logits, x, a.n));
-      Finish(d, logits, max, RowExp(d, logits, max, x, y, a.n, next), x, y, a.n);
+      const auto max = hn::Set(d, RowMax(d, logits, x, a.n));
+      const double sum = RowExp(d, logits, max, x, y, a.n, next);
+      Finish(d, logits, max, hn::Set(d, OfSum<T>(sum)), x, y, a.n);
     }
   }
 
@@ -252,14 +281,18 @@ struct RowKernel {
     return sum;
   }
 
-  /// Softmax multiplies what was stored; log-softmax reads x again.
+  template <class T>
+  static T OfSum(double sum) {
+    return static_cast<T>(kLog ? std::log(sum) : 1.0 / sum);
+  }
+
+  /// Softmax multiplies what was stored with 1 / sum; log-softmax reads x again and subtracts the
+  /// logarithm of the sum.
   template <class D, class V = hn::Vec<D>, class T = hn::TFromD<D>>
-  static HWY_INLINE void Finish(D d, const Logits<kPlain, D>& logits, V max, double sum, const T* x,
+  static HWY_INLINE void Finish(D d, const Logits<kPlain, D>& logits, V max, V of_sum, const T* x,
                                 T* y, Index n) {
-    const V factor = hn::Set(d, static_cast<T>(1.0 / sum));
-    const V log_sum = hn::Set(d, static_cast<T>(kLog ? std::log(sum) : 0.0));
     Map(d, kLog ? x : y, y, n, [&](V in) HWY_ATTR {
-      return kLog ? hn::Sub(logits.Shifted(in, max), log_sum) : hn::Mul(in, factor);
+      return kLog ? hn::Sub(logits.Shifted(in, max), of_sum) : hn::Mul(in, of_sum);
     });
   }
 
@@ -274,7 +307,7 @@ struct RowKernel {
       case SoftmaxReading::Exp:
         return RowExp(d, logits, max, a.x, a.y, a.n, a.x);
       case SoftmaxReading::Finish:
-        Finish(d, logits, max, sum, a.x, a.y, a.n);
+        Finish(d, logits, max, hn::Set(d, OfSum<T>(sum)), a.x, a.y, a.n);
     }
     return 0;
   }

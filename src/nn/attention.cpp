@@ -6,6 +6,7 @@
 #include "lamina/core/parallel.hpp"
 #include "lamina/nn/linear.hpp"
 #include "nn/attention_forward.hpp"
+#include "nn/attention_lanes.hpp"
 #include "nn/attention_tiles.hpp"
 #include "nn/layout.hpp"
 #include "nn/output.hpp"
@@ -159,17 +160,31 @@ void attention_forward(const AttentionProblem<T>& problem, const MutView<T>& out
   }
   simd::detail::ensure_target();
   const HeadStack<T> stack(out);
-  const Index rows = group_rows(problem.heads, problem.queries, kernels::gemm_tiling<T>().mr);
+  const bool lanes = takes_lanes(problem);
+  const Index rows = lanes
+                         ? lane_group_rows(problem)
+                         : group_rows(problem.heads, problem.queries, kernels::gemm_tiling<T>().mr);
   const Index blocks = ceil_div(problem.queries, std::max<Index>(1, rows));
   const Index work = rows * problem.keys * (problem.features + problem.value_features);
   const Index grain = std::max<Index>(1, kAttentionTaskWork / std::max<Index>(1, work));
-  parallel_for(problem.heads * blocks, grain, [&](Index begin, Index end) {
-    QueryGroup<T> group(problem, rows);
+  const auto run = [&](auto& group, Index begin, Index end) {
     for (Index i = begin; i < end; ++i) {
       const Index head = i / blocks;
-      const Index query = i % blocks * rows;
+      // The later queries of a causal head see more keys: a late block and an early one in turn.
+      const Index turn = i % blocks;
+      const Index block = turn % 2 == 0 ? blocks - 1 - turn / 2 : turn / 2;
+      const Index query = block * rows;
       group.run(head, query, std::min(rows, problem.queries - query), stack.matrix(head),
                 lse == nullptr ? nullptr : lse + head * problem.queries);
+    }
+  };
+  parallel_for(problem.heads * blocks, grain, [&](Index begin, Index end) {
+    if (lanes) {
+      LaneGroup<T> group(problem, rows);
+      run(group, begin, end);
+    } else {
+      QueryGroup<T> group(problem, rows);
+      run(group, begin, end);
     }
   });
 }
