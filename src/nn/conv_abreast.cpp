@@ -28,6 +28,8 @@ constexpr Index kLeastWork = 32;
 constexpr Index kMostOutputs = 16;
 // Positions after which sums are put aside: what a few outputs multiply stays in the L1.
 constexpr Index kSummedPositions = 64;
+// Blocks of images from which on each is one thread's.
+constexpr Index kManyBlocks = 4;
 // Sums of all parts, and parts.
 constexpr Index kMostSums = Index{1} << 20;
 constexpr Index kMostParts = 16;
@@ -73,9 +75,9 @@ bool is_dense(const ConvImage<const T>& x, const std::array<Index, 3>& extents, 
          (channels == 1 || x.channel_stride == extents[1] * extents[2]);
 }
 
-/// to: one plane after the other of each block, zeros where there is no image.
+/// Blocks [first, last): one plane after the other, zeros where there is no image.
 template <class T>
-void turn_in(const Turned& t, const ConvImage<const T>& x, T* to) {
+void turn_in(const Turned& t, const ConvImage<const T>& x, Index first, Index last, T* to) {
   const Index positions = t.height * t.width;
   const auto turn = [&](Index unit, T* room) {
     const Index block = unit / t.channels;
@@ -110,16 +112,20 @@ void turn_in(const Turned& t, const ConvImage<const T>& x, T* to) {
     }
     std::fill(plane + (t.top + t.height) * padded_line, plane + t.plane(), T(0));
   };
-  parallel_for(t.blocks * t.channels, std::max<Index>(1, kTurnGrain / t.plane()),
+  parallel_for((last - first) * t.channels, std::max<Index>(1, kTurnGrain / t.plane()),
                [&](Index begin, Index end) {
                  const Buffer<T> room(t.is_padded() ? positions * t.lanes : 0);
-                 for (Index unit = begin; unit < end; ++unit) turn(unit, room.data());
+                 for (Index unit = begin; unit < end; ++unit) {
+                   turn(first * t.channels + unit, room.data());
+                 }
                });
 }
 
-/// y (images, channels, positions) from what is turned and has no padding.
+/// y (images, channels, positions) from blocks [begin_block, end_block) of what is turned and has
+/// no padding.
 template <class T>
-void turn_out(const Turned& t, const T* from, const ConvImage<T>& y) {
+void turn_out(const Turned& t, const T* from, Index begin_block, Index end_block,
+              const ConvImage<T>& y) {
   const Index positions = t.channels * t.height * t.width;  // of all channels
   const Index squares = ceil_div(positions, t.lanes);
   const auto turn = [&](Index unit) {
@@ -152,9 +158,9 @@ void turn_out(const Turned& t, const T* from, const ConvImage<T>& y) {
       std::copy_n(square.data() + i * t.lanes, count, to + i * y.image_stride);
     }
   };
-  parallel_for(t.blocks * squares, std::max<Index>(1, kTurnGrain / (t.lanes * t.lanes)),
-               [&](Index begin, Index end) {
-                 for (Index unit = begin; unit < end; ++unit) turn(unit);
+  parallel_for((end_block - begin_block) * squares,
+               std::max<Index>(1, kTurnGrain / (t.lanes * t.lanes)), [&](Index begin, Index end) {
+                 for (Index unit = begin; unit < end; ++unit) turn(begin_block * squares + unit);
                });
 }
 
@@ -238,7 +244,6 @@ void abreast_convolution(const ConvShape& shape, bool gradient, const ConvImage<
   const Plan p = Plan::make<T>(shape, gradient);
   const Index lanes = p.source.lanes;
   const Buffer<T> source(p.source.size());
-  turn_in(p.source, x, source.data());
 
   // Steps of the sum by lines of the kernel: those that see lines of x follow each other.
   const Index taps = shape.taps();
@@ -271,46 +276,59 @@ void abreast_convolution(const ConvShape& shape, bool gradient, const ConvImage<
 
   const Buffer<T> result(p.result.size());
   const Index line = p.width * lanes;
-  parallel_for(p.source.blocks * p.height, std::max<Index>(1, kGrainWork / (p.rows * depth * line)),
-               [&](Index begin, Index end) {
-                 for (Index unit = begin; unit < end; ++unit) {
-                   const Index block = unit / p.height;
-                   const Index h = unit % p.height;
-                   const std::array<Index, 2> lines = p.lines(h);
-                   T* const to = result.data() + block * p.result.block() + h * line;
-                   for (Index m = 0; lines[0] == lines[1] && m < p.rows; ++m) {
-                     std::fill_n(to + m * p.result.plane(), line, bias == nullptr ? T(0) : bias[m]);
-                   }
-                   for (Index t = 0; lines[0] < lines[1] && t < tiles; ++t) {
-                     const Index first = kernels::gemm_tile_begin(p.rows, tiles, t);
-                     kernels::LineProduct<T> product;
-                     product.source = source.data() + block * p.source.block() +
-                                      p.seen(h, lines[0]) * p.source.padded_width * lanes;
-                     product.offsets = offsets.data();
-                     product.depth = (lines[1] - lines[0]) * per_line;
-                     product.rows = kernels::gemm_tile_begin(p.rows, tiles, t + 1) - first;
-                     product.a =
-                         weights.data() + first * depth + lines[0] * per_line * product.rows;
-                     product.bias = bias == nullptr ? nullptr : bias + first;
-                     product.vectors = vectors.data();
-                     product.count = p.width;
-                     product.c = to + first * p.result.plane();
-                     product.c_stride = p.result.plane();
-                     kernels::line_product(product);
-                   }
-                   for (Index m = 0; finish.function != nullptr && m < p.rows; ++m) {
-                     finish.function(to + m * p.result.plane(), line, finish.params);
-                   }
-                 }
-               });
-  turn_out(p.result, result.data(), y);
+  const auto multiply = [&](Index begin_block, Index end_block) {
+    parallel_for(
+        (end_block - begin_block) * p.height,
+        std::max<Index>(1, kGrainWork / (p.rows * depth * line)), [&](Index begin, Index end) {
+          for (Index unit = begin; unit < end; ++unit) {
+            const Index block = begin_block + unit / p.height;
+            const Index h = unit % p.height;
+            const std::array<Index, 2> lines = p.lines(h);
+            T* const to = result.data() + block * p.result.block() + h * line;
+            for (Index m = 0; lines[0] == lines[1] && m < p.rows; ++m) {
+              std::fill_n(to + m * p.result.plane(), line, bias == nullptr ? T(0) : bias[m]);
+            }
+            for (Index t = 0; lines[0] < lines[1] && t < tiles; ++t) {
+              const Index first = kernels::gemm_tile_begin(p.rows, tiles, t);
+              kernels::LineProduct<T> product;
+              product.source = source.data() + block * p.source.block() +
+                               p.seen(h, lines[0]) * p.source.padded_width * lanes;
+              product.offsets = offsets.data();
+              product.depth = (lines[1] - lines[0]) * per_line;
+              product.rows = kernels::gemm_tile_begin(p.rows, tiles, t + 1) - first;
+              product.a = weights.data() + first * depth + lines[0] * per_line * product.rows;
+              product.bias = bias == nullptr ? nullptr : bias + first;
+              product.vectors = vectors.data();
+              product.count = p.width;
+              product.c = to + first * p.result.plane();
+              product.c_stride = p.result.plane();
+              kernels::line_product(product);
+            }
+            for (Index m = 0; finish.function != nullptr && m < p.rows; ++m) {
+              finish.function(to + m * p.result.plane(), line, finish.params);
+            }
+          }
+        });
+  };
+  const auto run = [&](Index begin, Index end) {
+    turn_in(p.source, x, begin, end, source.data());
+    multiply(begin, end);
+    turn_out(p.result, result.data(), begin, end, y);
+  };
+  // What a thread turned it multiplies, if there are blocks enough.
+  if (p.source.blocks >= kManyBlocks) {
+    parallel_for(p.source.blocks, 1, run);
+  } else {
+    run(0, p.source.blocks);
+  }
 }
 
 template <class T>
-Index abreast_bytes(const ConvShape& shape, bool gradient) {
+Index abreast_bytes(const ConvShape& shape, bool gradient, Index threads) {
   const Plan p = Plan::make<T>(shape, gradient);
   const Index depth = p.channels * shape.taps();
-  return (p.source.size() + p.result.size() + p.rows * depth) * static_cast<Index>(sizeof(T)) +
+  return (p.source.size() + p.result.size() + p.rows * depth + threads * p.source.plane()) *
+             static_cast<Index>(sizeof(T)) +
          depth * static_cast<Index>(sizeof(Index));
 }
 
@@ -363,8 +381,6 @@ void abreast_weight_gradient(const ConvShape& shape, const ConvImage<const T>& d
   const Index lanes = p.x.lanes;
   const Buffer<T> x_turned(p.x.size());
   const Buffer<T> dy_turned(p.dy.size());
-  turn_in(p.x, x, x_turned.data());
-  turn_in(p.dy, dy, dy_turned.data());
   std::vector<kernels::LineVector> vectors;
   for (Index h = 0; h < shape.out[1]; ++h) {
     for (Index v = 0; v < shape.out[2]; ++v) {
@@ -378,8 +394,10 @@ void abreast_weight_gradient(const ConvShape& shape, const ConvImage<const T>& d
     for (Index part = begin; part < end; ++part) {
       T* const own = sums.data() + part * p.sums;
       std::fill_n(own, p.sums, T(0));
-      for (Index block = p.x.blocks * part / p.parts; block < p.x.blocks * (part + 1) / p.parts;
-           ++block) {
+      const Index last = p.x.blocks * (part + 1) / p.parts;
+      for (Index block = p.x.blocks * part / p.parts; block < last; ++block) {
+        turn_in(p.x, x, block, block + 1, x_turned.data());
+        turn_in(p.dy, dy, block, block + 1, dy_turned.data());
         for (Index row = 0; row < p.rows; ++row) {
           const Index tap = row % shape.taps();
           seen[static_cast<std::size_t>(row)] =
@@ -408,9 +426,10 @@ void abreast_weight_gradient(const ConvShape& shape, const ConvImage<const T>& d
 }
 
 template <class T>
-Index abreast_gradient_bytes(const ConvShape& shape) {
+Index abreast_gradient_bytes(const ConvShape& shape, Index threads) {
   const GradientPlan p = GradientPlan::make<T>(shape);
-  return (p.x.size() + p.dy.size() + p.parts * p.sums) * static_cast<Index>(sizeof(T)) +
+  return (p.x.size() + p.dy.size() + p.parts * p.sums + threads * p.x.plane()) *
+             static_cast<Index>(sizeof(T)) +
          p.dy.plane() / p.dy.lanes * static_cast<Index>(sizeof(kernels::LineVector));
 }
 
@@ -418,12 +437,12 @@ Index abreast_gradient_bytes(const ConvShape& shape) {
   template bool abreast_pays(const ConvShape&, bool, const ConvImage<const T>&);                 \
   template void abreast_convolution(const ConvShape&, bool, const ConvImage<const T>&, const T*, \
                                     const T*, const ConvImage<T>&, const GemmFinish<T>&);        \
-  template Index abreast_bytes<T>(const ConvShape&, bool);                                       \
+  template Index abreast_bytes<T>(const ConvShape&, bool, Index);                                \
   template bool abreast_gradient_pays(const ConvShape&, const ConvImage<const T>&,               \
                                       const ConvImage<const T>&);                                \
   template void abreast_weight_gradient(const ConvShape&, const ConvImage<const T>&,             \
                                         const ConvImage<const T>&, T*);                          \
-  template Index abreast_gradient_bytes<T>(const ConvShape&);
+  template Index abreast_gradient_bytes<T>(const ConvShape&, Index);
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)
 

@@ -20,7 +20,7 @@ void abreast_convolution(const ConvShape& shape, bool gradient, const ConvImage<
                          const GemmFinish<T>& finish);
 
 template <class T>
-[[nodiscard]] Index abreast_bytes(const ConvShape& shape, bool gradient);
+[[nodiscard]] Index abreast_bytes(const ConvShape& shape, bool gradient, Index threads);
 
 /// The same for the weight gradient.
 template <class T>
@@ -30,6 +30,6 @@ template <class T>
 void abreast_weight_gradient(const ConvShape& shape, const ConvImage<const T>& dy,
                              const ConvImage<const T>& x, T* dw);
 template <class T>
-[[nodiscard]] Index abreast_gradient_bytes(const ConvShape& shape);
+[[nodiscard]] Index abreast_gradient_bytes(const ConvShape& shape, Index threads);
 
 }  // namespace lamina::nn::detail

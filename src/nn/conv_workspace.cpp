@@ -116,7 +116,8 @@ Index conv_forward_bytes(const ConvShape& shape, bool channels_last, int threads
   if (is_depthwise(shape)) return depthwise_bytes<T>(shape, channels_last, threads);
   // Of an x with gaps the next one is the way.
   if (by_abreast<T>(shape, false, channels_last)) {
-    return std::max(abreast_bytes<T>(shape, false), direct_bytes<T>(shape, false, threads));
+    return std::max(abreast_bytes<T>(shape, false, threads),
+                    direct_bytes<T>(shape, false, threads));
   }
   if (by_direct<T>(shape, false, channels_last)) return direct_bytes<T>(shape, false, threads);
   if (channels_last && !by_winograd(shape, false) &&
@@ -148,7 +149,7 @@ Index conv_forward_bytes(const ConvShape& shape, bool channels_last, int threads
 template <class T>
 Index conv_input_gradient_bytes(const ConvShape& shape, bool channels_last, int threads) {
   if (!is_depthwise(shape) && by_abreast<T>(shape, true, channels_last)) {
-    return std::max(abreast_bytes<T>(shape, true), direct_bytes<T>(shape, true, threads));
+    return std::max(abreast_bytes<T>(shape, true, threads), direct_bytes<T>(shape, true, threads));
   }
   if (!is_depthwise(shape) && by_direct<T>(shape, true, channels_last)) {
     return direct_bytes<T>(shape, true, threads);
@@ -228,7 +229,8 @@ Index conv_weight_gradient_bytes(const ConvShape& shape, bool channels_last, int
       !channels_last &&
       abreast_gradient_pays(shape, image_of<T>(shape.out_channels, shape.out, false),
                             image_of<T>(shape.in_channels, shape.in, false));
-  return std::max({count * most, winograd, abreast ? abreast_gradient_bytes<T>(shape) : Index{0}});
+  return std::max(
+      {count * most, winograd, abreast ? abreast_gradient_bytes<T>(shape, threads) : Index{0}});
 }
 
 #define LAMINA_INSTANTIATE(T)                                               \
