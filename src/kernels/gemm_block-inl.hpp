@@ -25,6 +25,36 @@ constexpr MicroKernelRow<T> NarrowKernels(std::index_sequence<kRow...>) {
   return {&NarrowKernel<static_cast<int>(kRow) + 1, T>...};
 }
 
+// Points `tile` to the columns [j, j + columns) of B, after copying them where `mode` wants a panel
+// and there is none.
+template <class T>
+void FindPanel(const GemmBlock<T>& block, Index j, Index columns, bool narrow, BMode mode,
+               Tile<T>& tile) {
+  constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(hn::ScalableTag<T>()));
+  constexpr Index kWidth = kTileVectors * kLanes;
+  const bool b_packed = block.b_panel_stride > 0;
+  tile.b = block.b + (b_packed ? j / kWidth * block.b_panel_stride : j * block.b_col_stride);
+  tile.b_row_stride = b_packed ? kWidth : block.b_row_stride;
+  if (narrow) {
+    PackNarrow(tile.b, tile.b_row_stride, b_packed ? 1 : block.b_col_stride, columns, block.k,
+               block.panel);
+    tile.b = block.panel;
+  } else if (!b_packed && mode == BMode::kPacked) {
+    GemmPack<T> pack;
+    pack.source = tile.b;
+    pack.width = columns;
+    pack.width_stride = block.b_col_stride;
+    pack.depth = block.k;
+    pack.depth_stride = block.b_row_stride;
+    pack.panel = kWidth;
+    pack.padded = (columns + kLanes - 1) / kLanes * kLanes;
+    pack.out = block.panel;
+    PackPanel<kWidth>(pack);
+    tile.b = block.panel;
+    tile.b_row_stride = kWidth;
+  }
+}
+
 template <class T>
 void Block(const GemmBlock<T>& block) {
   using Table = std::array<std::array<MicroKernelRow<T>, 2>, 3>;
@@ -68,48 +98,22 @@ void Block(const GemmBlock<T>& block) {
   tile.alpha = block.alpha;
   tile.beta = block.beta;
   tile.count = 1;
-  for (Index j = 0, p = 0; j < block.n; j += kWidth, ++p) {
+  for (Index j = 0; j < block.n; j += kWidth) {
     const Index columns = HWY_MIN(kWidth, block.n - j);
     const Index vectors = (columns + kLanes - 1) / kLanes;
     tile.column_bias = block.column_bias == nullptr ? nullptr : block.column_bias + j;
     tile.last_columns = columns - (vectors - 1) * kLanes;
     const bool buffered =
         block.c_col_stride != 1 || (!kMaskedMemory && tile.last_columns != kLanes);
-    BMode mode = BMode::kPacked;
     const bool narrow = kNarrowColumns<T> > 1 && columns <= kNarrowColumns<T> && !a_packed &&
                         !buffered && block.a_col_stride == 1 && block.panel != nullptr &&
                         block.k >= kLanes;
-    if (b_packed) {
-      tile.b = block.b + p * block.b_panel_stride;
-      tile.b_row_stride = kWidth;
-    } else {
-      tile.b = block.b + j * block.b_col_stride;
-      tile.b_row_stride = block.b_row_stride;
-      const bool readable = (kMaskedMemory && !buffered) || tile.last_columns == kLanes;
-      if (narrow) {
-      } else if (block.b_col_stride == 1 && readable && (in_place || vectors == kTileVectors)) {
-        mode = in_place ? BMode::kInPlace : BMode::kCopy;
-      } else {
-        GemmPack<T> pack;
-        pack.source = tile.b;
-        pack.width = columns;
-        pack.width_stride = block.b_col_stride;
-        pack.depth = block.k;
-        pack.depth_stride = block.b_row_stride;
-        pack.panel = kWidth;
-        pack.padded = vectors * kLanes;
-        pack.out = block.panel;
-        PackPanel<kWidth>(pack);
-        tile.b = block.panel;
-        tile.b_row_stride = kWidth;
-      }
-    }
-    if (narrow) {
-      PackNarrow(tile.b, tile.b_row_stride, b_packed ? 1 : block.b_col_stride, columns, block.k,
-                 block.panel);
-      tile.b = block.panel;
-      mode = BMode::kPacked;
-    }
+    const bool readable = !b_packed && !narrow && block.b_col_stride == 1 &&
+                          ((kMaskedMemory && !buffered) || tile.last_columns == kLanes);
+    BMode mode = readable && in_place                  ? BMode::kInPlace
+                 : readable && vectors == kTileVectors ? BMode::kCopy
+                                                       : BMode::kPacked;
+    FindPanel(block, j, columns, narrow, mode, tile);
     const bool last_panel = j + kWidth >= block.n;
     const Index next_stride = b_packed     ? kWidth
                               : transposes ? block.b_col_stride
