@@ -17,7 +17,8 @@ namespace lamina::layers {
 ///
 /// Braces, because only they fix the order in which the layers draw from the generator. Takes
 /// layers of any kind, by moving them in. Members are called "0", "1" ... A ReLU before max pooling
-/// is applied to the maxima, which gives the same numbers and gradients. torch.nn.Sequential.
+/// is applied to the maxima, which gives the same numbers and gradients (where a window holds
+/// several NaN, one of them gets the gradient). torch.nn.Sequential.
 template <class T>
 class Sequential final : public Layer<T> {
  public:
