@@ -16,8 +16,9 @@ constexpr Index kTransposeOnceTiles = 12;
 constexpr Index kSkinnyRows = 8;
 constexpr Index kSkinnyWork = Index{1} << 16;
 
-// Rows from which on a product with few columns is tall.
+// Rows from which on a product with few columns is tall, and from which on it may be: see is_tall.
 constexpr Index kTallRows = 128;
+constexpr Index kFewTallRows = 64;
 constexpr Index kMostTallColumns = 16;
 
 // A product is small if its factors take so many bytes and K is not cut into blocks. A large C
@@ -59,6 +60,16 @@ bool turns(const MatrixRef<T>& a, const MatrixRef<T>& b) {
   return transposing > m * n * blocks + filling;
 }
 
+// Whether a product of few rows, which do not make up for every weakness, is better tall than
+// small or turned: B would have to be transposed, and either K is one block, or columns are too
+// many to be the rows of a skinny product and rows of A lie in different sets of the L1.
+template <class T>
+bool is_tall_with_few_rows(const MatrixRef<T>& a, const GemmOperand<T>& b) {
+  const bool same_set = a.row_stride * static_cast<Index>(sizeof(T)) % 4096 == 0;
+  return b.matrix.data != nullptr && b.matrix.col_stride != 1 &&
+         (a.cols <= kSmallDepth || (b.matrix.cols > kSkinnyRows && !same_set));
+}
+
 // Whether the columns leave more than a quarter of their vectors empty, and rows of A had better be
 // in the lanes. A B that is packed must be one panel, which is a matrix as well.
 template <class T>
@@ -67,12 +78,13 @@ bool is_tall(const MatrixRef<T>& a, const GemmOperand<T>& b, Index c_col_stride,
   const Index n = b.matrix.cols;
   return a.data != nullptr && a.col_stride == 1 && c_col_stride == 1 && b.packer == nullptr &&
          a.cols >= tiling.lanes && n <= std::min(tiling.tall_columns, tiling.nr) &&
-         4 * n <= 3 * ceil_div(n, tiling.lanes) * tiling.lanes;
+         4 * n <= 3 * ceil_div(n, tiling.lanes) * tiling.lanes &&
+         (a.rows >= kTallRows || is_tall_with_few_rows(a, b));
 }
 
 // Whether there may be so few columns; is_tall decides.
 bool may_be_tall(Index m, Index n) {
-  return m >= kTallRows && n <= kMostTallColumns;
+  return m >= kFewTallRows && n <= kMostTallColumns;
 }
 
 // Whether rows are so few that B is read once, at the memory's speed. A small B that lies by rows

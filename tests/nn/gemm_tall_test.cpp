@@ -31,6 +31,19 @@ TYPED_TEST(GemmTall, EveryNumberOfColumnsAndSteps) {
   });
 }
 
+// Fewer rows, with a B that would have to be transposed; rows of A in one set of the L1, or not.
+TYPED_TEST(GemmTall, FewRowsAndTransposedB) {
+  on_every_target([] {
+    for (const Index m : {63, 64, 65, 95, 96, 127}) {
+      for (const Index n : {2, 3, 5, 9, 10, 12}) {
+        for (const Index k : {15, 84, 512, 513, 784, 1024}) {
+          run_case<TypeParam>(m, n, k, kRow, Layout::ColMajor, kRow);
+        }
+      }
+    }
+  });
+}
+
 TYPED_TEST(GemmTall, LastColumnsOfSmallProducts) {
   on_every_target([] {
     for (const Index m : {13, 14, 15, 20, 29, 70}) {
@@ -88,6 +101,24 @@ TYPED_TEST(GemmTall, SameBitsOnAnyNumberOfThreadsAndPacked) {
       EXPECT_EQ(c, first) << m << " " << n << " " << k << " threads " << threads;
       gemm<T>(a.ref(), packed, c.data(), n, 1);
       EXPECT_EQ(c, first) << m << " " << n << " " << k << " threads " << threads << " packed";
+    }
+  }
+}
+
+TYPED_TEST(GemmTall, FewRowsGiveTheSameBitsOnAnyNumberOfThreads) {
+  using T = TypeParam;
+  for (const Index k : {300, 12000}) {
+    const Matrix<T> a(120, k, kRow, 1);
+    const Matrix<T> b(k, 10, Layout::ColMajor, 2);
+    std::vector<T> first;
+    for (const int threads : {1, 2, 3, 5}) {
+      set_num_threads(threads);
+      std::vector<T> c(1200);
+      gemm<T>(a.ref(), b.ref(), c.data(), 10, 1);
+      if (first.empty()) {
+        first = c;
+      }
+      EXPECT_EQ(c, first) << k << " threads " << threads;
     }
   }
 }
