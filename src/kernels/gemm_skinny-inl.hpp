@@ -37,6 +37,10 @@ inline constexpr Index kAheadPacked = 16384 / static_cast<Index>(sizeof(T));
 // Depth in which columns of B that are contiguous in k are multiplied, so that A stays in the L1.
 template <class T>
 inline constexpr Index kDotDepth = 4096 / static_cast<Index>(sizeof(T));
+// Depth up to which one row of A takes as many such columns side by side as a vector has lanes:
+// longer ones would share sets of the L1.
+template <class T>
+inline constexpr Index kJoinedDepth = 1024 / static_cast<Index>(sizeof(T));
 
 // y[j] += sum over s of a[s * a_step] * b[s * b_step + j] for kVectors vectors, the last of which
 // has `last` lanes.
@@ -287,41 +291,67 @@ HWY_INLINE auto SumBlocks(D /*d*/, V v) {
   }
 }
 
-// y[i] = the sum of the lanes of v[i], or that is added to it.
-template <int kCount, class D, class V>
-HWY_INLINE void StoreSums(D d, const V* v, float* y, bool adds) {
-  const hn::FixedTag<float, 4> block;
+// Lane i of each block of 128 bits is a part of the sum of v[i].
+template <class D, class V>
+HWY_INLINE V PartsOfSums(D d, const V* v, float /*lane*/) {
   const hn::RepartitionToWide<D> wide;
-  const V v1 = kCount > 1 ? v[kCount > 1 ? 1 : 0] : hn::Zero(d);
-  const V v2 = kCount > 2 ? v[kCount > 2 ? 2 : 0] : hn::Zero(d);
-  const V v3 = kCount > 3 ? v[kCount > 3 ? 3 : 0] : hn::Zero(d);
   const auto low = hn::BitCast(
-      wide, hn::Add(hn::InterleaveLower(d, v[0], v1), hn::InterleaveUpper(d, v[0], v1)));
-  const auto high =
-      hn::BitCast(wide, hn::Add(hn::InterleaveLower(d, v2, v3), hn::InterleaveUpper(d, v2, v3)));
-  const auto sums = SumBlocks(d, hn::Add(hn::BitCast(d, hn::InterleaveLower(wide, low, high)),
-                                         hn::BitCast(d, hn::InterleaveUpper(wide, low, high))));
-  HWY_ALIGN float values[4];
-  hn::Store(sums, block, values);
-  HWY_UNROLL(4)
-  for (int i = 0; i < kCount; ++i) {
-    y[i] = adds ? y[i] + values[i] : values[i];
-  }
+      wide, hn::Add(hn::InterleaveLower(d, v[0], v[1]), hn::InterleaveUpper(d, v[0], v[1])));
+  const auto high = hn::BitCast(
+      wide, hn::Add(hn::InterleaveLower(d, v[2], v[3]), hn::InterleaveUpper(d, v[2], v[3])));
+  return hn::Add(hn::BitCast(d, hn::InterleaveLower(wide, low, high)),
+                 hn::BitCast(d, hn::InterleaveUpper(wide, low, high)));
 }
-template <int kCount, class D, class V>
-HWY_INLINE void StoreSums(D d, const V* v, double* y, bool adds) {
-  const hn::FixedTag<double, 2> block;
-  const V v1 = kCount > 1 ? v[kCount > 1 ? 1 : 0] : hn::Zero(d);
-  HWY_ALIGN double values[2];
-  hn::Store(
-      SumBlocks(d, hn::Add(hn::InterleaveLower(d, v[0], v1), hn::InterleaveUpper(d, v[0], v1))),
-      block, values);
-  y[0] = adds ? y[0] + values[0] : values[0];
-  if constexpr (kCount > 1) {
-    y[1] = adds ? y[1] + values[1] : values[1];
-  }
-  if constexpr (kCount > 2) {
-    StoreSums<kCount - 2>(d, v + 2, y + 2, adds);
+template <class D, class V>
+HWY_INLINE V PartsOfSums(D d, const V* v, double /*lane*/) {
+  return hn::Add(hn::InterleaveLower(d, v[0], v[1]), hn::InterleaveUpper(d, v[0], v[1]));
+}
+
+// The sums of as many vectors of four blocks as each has lanes.
+template <class D, class V>
+HWY_INLINE V SumsOfAll(D d, const V* v) {
+  using T = hn::TFromD<D>;
+  constexpr int kBlock = 16 / sizeof(T);
+  const V p0 = PartsOfSums(d, v, T());
+  const V p1 = PartsOfSums(d, v + kBlock, T());
+  const V p2 = PartsOfSums(d, v + 2 * kBlock, T());
+  const V p3 = PartsOfSums(d, v + 3 * kBlock, T());
+  const V even = hn::Add(hn::ConcatLowerLower(d, p2, p0), hn::ConcatUpperUpper(d, p2, p0));
+  const V odd = hn::Add(hn::ConcatLowerLower(d, p3, p1), hn::ConcatUpperUpper(d, p3, p1));
+  return hn::Add(hn::OddEvenBlocks(odd, even),
+                 hn::SwapAdjacentBlocks(hn::OddEvenBlocks(even, odd)));
+}
+
+// Whether that is how the sums of kCount vectors are taken.
+template <int kCount, class D>
+constexpr bool SumsAll() {
+  return hn::MaxLanes(D()) * sizeof(hn::TFromD<D>) == 64 && hn::MaxLanes(D()) == kCount;
+}
+
+// y[i] = the sum of the lanes of v[i], or that is added to it.
+template <int kCount, class D, class V, class T>
+HWY_INLINE void StoreSums(D d, const V* v, T* y, bool adds) {
+  if constexpr (SumsAll<kCount, D>()) {
+    const V sums = SumsOfAll(d, v);
+    hn::StoreU(adds ? hn::Add(hn::LoadU(d, y), sums) : sums, d, y);
+  } else {
+    constexpr int kBlock = 16 / sizeof(T);
+    constexpr int kHere = HWY_MIN(kCount, kBlock);
+    V here[kBlock];
+    HWY_UNROLL(4)
+    for (int i = 0; i < kBlock; ++i) {
+      here[i] = i < kHere ? v[HWY_MIN(i, kHere - 1)] : hn::Zero(d);
+    }
+    const hn::FixedTag<T, kBlock> block;
+    HWY_ALIGN T values[kBlock];
+    hn::Store(SumBlocks(d, PartsOfSums(d, here, T())), block, values);
+    HWY_UNROLL(4)
+    for (int i = 0; i < kHere; ++i) {
+      y[i] = adds ? y[i] + values[i] : values[i];
+    }
+    if constexpr (kCount > kBlock) {
+      StoreSums<kCount - kBlock>(d, v + kBlock, y + kBlock, adds);
+    }
   }
 }
 
@@ -335,7 +365,7 @@ HWY_INLINE void DotColumns(const SkinnyProduct<T>& product, Index row, Index col
   V acc[kRows][kColumns][kSums];
   HWY_UNROLL(8)
   for (int r = 0; r < kRows; ++r) {
-    HWY_UNROLL(4)
+    HWY_UNROLL(16)
     for (int c = 0; c < kColumns; ++c) {
       HWY_UNROLL(4)
       for (int s = 0; s < kSums; ++s) {
@@ -352,7 +382,7 @@ HWY_INLINE void DotColumns(const SkinnyProduct<T>& product, Index row, Index col
     HWY_UNROLL(4)
     for (int s = 0; s < kSums; ++s) {
       V bv[kColumns];
-      HWY_UNROLL(4)
+      HWY_UNROLL(16)
       for (int c = 0; c < kColumns; ++c) {
         bv[c] = hn::LoadU(d, b + c * b_stride + i + s * kLanes);
         if (kRows > 1) {
@@ -362,7 +392,7 @@ HWY_INLINE void DotColumns(const SkinnyProduct<T>& product, Index row, Index col
       HWY_UNROLL(8)
       for (int r = 0; r < kRows; ++r) {
         const V av = hn::LoadU(d, a + r * a_stride + i + s * kLanes);
-        HWY_UNROLL(4)
+        HWY_UNROLL(16)
         for (int c = 0; c < kColumns; ++c) {
           acc[r][c][s] = hn::MulAdd(av, bv[c], acc[r][c][s]);
         }
@@ -372,14 +402,14 @@ HWY_INLINE void DotColumns(const SkinnyProduct<T>& product, Index row, Index col
   for (; i < depth; i += kLanes) {
     const Index count = HWY_MIN(kLanes, depth - i);
     V bv[kColumns];
-    HWY_UNROLL(4)
+    HWY_UNROLL(16)
     for (int c = 0; c < kColumns; ++c) {
       bv[c] = LoadTail(d, b + c * b_stride + i, count);
     }
     HWY_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
       const V av = LoadTail(d, a + r * a_stride + i, count);
-      HWY_UNROLL(4)
+      HWY_UNROLL(16)
       for (int c = 0; c < kColumns; ++c) {
         acc[r][c][0] = hn::MulAdd(av, bv[c], acc[r][c][0]);
       }
@@ -388,7 +418,7 @@ HWY_INLINE void DotColumns(const SkinnyProduct<T>& product, Index row, Index col
   HWY_UNROLL(8)
   for (int r = 0; r < kRows; ++r) {
     V total[kColumns];
-    HWY_UNROLL(4)
+    HWY_UNROLL(16)
     for (int c = 0; c < kColumns; ++c) {
       total[c] = acc[r][c][0];
       HWY_UNROLL(4)
@@ -401,14 +431,30 @@ HWY_INLINE void DotColumns(const SkinnyProduct<T>& product, Index row, Index col
 }
 
 template <int kRows, int kColumns, int kSums, class T>
-void DotRows(const SkinnyProduct<T>& product, Index row, Index k, Index depth) {
-  Index column = 0;
+void DotRows(const SkinnyProduct<T>& product, Index row, Index k, Index depth, Index column = 0) {
   for (; column + kColumns <= product.n; column += kColumns) {
     DotColumns<kRows, kColumns, kSums>(product, row, column, k, depth);
   }
   for (; column < product.n; ++column) {
     DotColumns<kRows, 1, kSums>(product, row, column, k, depth);
   }
+}
+
+// One row of A and short columns of B: as many of these side by side as a vector has lanes, whose
+// sums come out as one vector. Returns the columns that are done.
+template <class T>
+HWY_INLINE Index DotJoined(const SkinnyProduct<T>& product) {
+  using D = hn::ScalableTag<T>;
+  constexpr int kLanes = static_cast<int>(hn::MaxLanes(D()));
+  Index column = 0;
+  if constexpr (SumsAll<kLanes, D>()) {
+    if (product.k <= kJoinedDepth<T>) {
+      for (; column + kLanes <= product.n; column += kLanes) {
+        DotColumns<1, kLanes, 1>(product, 0, column, 0, product.k);
+      }
+    }
+  }
+  return column;
 }
 
 // B with contiguous columns.
@@ -426,7 +472,7 @@ void Dots(const SkinnyProduct<T>& product) {
     }
   }
   if (product.m == 1) {
-    DotRows<1, 4, kSums>(product, 0, 0, product.k);
+    DotRows<1, 4, kSums>(product, 0, 0, product.k, DotJoined(product));
     return;
   }
   for (Index k = 0; k < product.k; k += kDotDepth<T>) {

@@ -65,7 +65,7 @@ struct ColumnKernel {
       }
       for (Index i = begin; i < end; ++i) {
         for (int v = 0; v < kVectors; ++v) {
-          const V e = ExpOfDifference(d, logits.Shifted(load(x + i * a.x_stride, v), max[v]));
+          const V e = ExpWithRoots(d, logits.Shifted(load(x + i * a.x_stride, v), max[v]));
           if constexpr (!kLog) {
             store(e, y + i * a.y_stride, v);
           }
@@ -146,7 +146,7 @@ struct ColumnKernel {
       const bool first = i % kColumnSumBlock == 0;
       const bool last = i % kColumnSumBlock == kColumnSumBlock - 1 || i == a.n - 1;
       ForEachVector(d, width, [&](Index j, const auto& load, const auto& store) HWY_ATTR {
-        const V e = ExpOfDifference(d, logits.Shifted(load(from), hn::Load(d, max + j)));
+        const V e = ExpWithRoots(d, logits.Shifted(load(from), hn::Load(d, max + j)));
         if constexpr (!kLog) {
           store(e, to);
         }

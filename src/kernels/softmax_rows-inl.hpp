@@ -14,6 +14,7 @@
 
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
+#include "kernels/exp_roots-inl.hpp"
 #include "kernels/math-inl.hpp"
 #include "kernels/softmax.hpp"
 #include "kernels/tail-inl.hpp"
@@ -97,8 +98,8 @@ struct RowKernel {
   static HWY_INLINE T BlockExp(D d, const Logits<kPlain, D>& logits, V max, const T* x, T* y,
                                Index n, const T* ahead) {
     const Index lanes = static_cast<Index>(hn::Lanes(d));
-    // The longer polynomial of double leaves registers for fewer vectors at a time.
-    constexpr int kUnroll = sizeof(T) == 4 ? 4 : 2;
+    // Without roots the longer polynomial of double leaves registers for fewer vectors at a time.
+    constexpr int kUnroll = sizeof(T) == 4 || HasDoubleRoots<D>() ? 4 : 2;
     constexpr Index kLine = 64 / sizeof(T);
     V sums[kUnroll];
     for (V& sum : sums) {
@@ -108,7 +109,7 @@ struct RowKernel {
     for (; i + kUnroll * lanes <= n; i += kUnroll * lanes) {
       V e[kUnroll];
       for (int v = 0; v < kUnroll; ++v) {
-        e[v] = ExpOfDifference(d, logits.Shifted(hn::LoadU(d, x + i + v * lanes), max));
+        e[v] = ExpWithRoots(d, logits.Shifted(hn::LoadU(d, x + i + v * lanes), max));
       }
       for (int v = 0; v < kUnroll; ++v) {
         if constexpr (!kLog) {
@@ -118,6 +119,10 @@ struct RowKernel {
       }
       for (Index line = 0; line < kUnroll * lanes; line += kLine) {
         hwy::Prefetch(ahead + i + line);
+        // Nothing else is written while exponentials are computed.
+        if constexpr (kLog) {
+          hwy::Prefetch(y + i + line);
+        }
       }
     }
     V s0 = kUnroll == 4
@@ -125,7 +130,7 @@ struct RowKernel {
                : hn::Add(sums[0], sums[1]);
     for (; i < n; i += lanes) {
       const Index count = std::min(lanes, n - i);
-      V e = ExpOfDifference(
+      V e = ExpWithRoots(
           d, logits.Shifted(count == lanes ? hn::LoadU(d, x + i) : LoadTail(d, x + i, count), max));
       if (count == lanes) {
         if constexpr (!kLog) {
@@ -170,7 +175,7 @@ struct RowKernel {
       V sum = hn::Zero(d);
       for (int v = 0; v < kVectors; ++v) {
         z[v] = logits.Scaled(hn::Sub(z[v], max));
-        e[v] = ExpOfDifference(d, z[v]);
+        e[v] = ExpWithRoots(d, z[v]);
         sum = hn::Add(sum, e[v]);
       }
       sum = hn::SumOfLanes(d, sum);
@@ -219,7 +224,11 @@ struct RowKernel {
         break;
     }
     if (a.n * Index{4 * sizeof(T)} <= kBatchBytes) {
-      BatchedRows(d, a);
+      if (a.count == 1) {
+        OneRow(d, a);
+      } else {
+        BatchedRows(d, a);
+      }
     } else {
       LongRows(d, a);
     }
@@ -254,6 +263,15 @@ struct RowKernel {
                y + row * a.y_stride, a.n);
       }
     }
+  }
+
+  /// What BatchedRows does, for a row alone: its sum takes no way through memory.
+  template <class D, class T = hn::TFromD<D>>
+  static HWY_NOINLINE void OneRow(D d, const SoftmaxArgs<T>& a) {
+    const Logits<kPlain, D> logits(d, a.negate, a.scale);
+    const auto max = hn::Set(d, RowMax(d, logits, a.x, a.n));
+    const auto sum = hn::Set(d, BlockExp(d, logits, max, a.x, a.y, a.n, a.x));
+    Finish(d, logits, max, kLog ? Log(d, sum) : hn::Div(hn::Set(d, T(1)), sum), a.x, a.y, a.n);
   }
 
   template <class D, class T = hn::TFromD<D>>

@@ -4,6 +4,7 @@
 #define HWY_TARGET_INCLUDE "kernels/math_functions.cpp"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
+#include "kernels/exp_roots-inl.hpp"
 #include "kernels/map-inl.hpp"
 #include "kernels/math-inl.hpp"
 
@@ -16,6 +17,8 @@ void Evaluate(MathFunction function, const T* x, T* y, size_t n) {
   switch (function) {
     case MathFunction::Exp:
       return map([](auto d, auto v) HWY_ATTR { return Exp(d, v); });
+    case MathFunction::ExpWithRoots:
+      return map([](auto d, auto v) HWY_ATTR { return ExpWithRoots(d, v); });
     case MathFunction::ExpM1:
       return map([](auto d, auto v) HWY_ATTR { return ExpM1(d, v); });
     case MathFunction::Log:

@@ -5,9 +5,11 @@
 
 namespace lamina::kernels {
 
-/// The functions of math-inl.hpp, to be called from tests on the SIMD target in force.
+/// The functions of math-inl.hpp and exp_roots-inl.hpp, to be called from tests on the SIMD target
+/// in force.
 enum class MathFunction : std::uint8_t {
   Exp,
+  ExpWithRoots,
   ExpM1,
   Log,
   Log1P,

@@ -32,6 +32,11 @@ struct Case {
 constexpr double kInf = std::numeric_limits<double>::infinity();
 const Case kCases[] = {
     {"Exp", MathFunction::Exp, [](long double x) { return std::exp(x); }, 1.5, -kInf, kInf},
+    // In float another |x| / 20.
+    {"ExpWithRoots", MathFunction::ExpWithRoots, [](long double x) { return std::exp(x); }, 2, -10,
+     0},
+    {"ExpWithRoots", MathFunction::ExpWithRoots, [](long double x) { return std::exp(x); }, 6.5,
+     -kInf, 0},
     {"ExpM1", MathFunction::ExpM1, [](long double x) { return std::expm1(x); }, 2.5, -kInf, kInf},
     {"Log", MathFunction::Log, [](long double x) { return std::log(x); }, 1, -kInf, kInf},
     {"Log1P", MathFunction::Log1P, [](long double x) { return std::log1p(x); }, 1.5, -kInf, kInf},
