@@ -28,9 +28,12 @@ def goal(operation, shape, type_, terms, one, more=None):
     return Goal(operation, shape, type_, terms, one, one if more is None else more)
 
 
-def shapes(operation, names, *rest):
-    return [goal(operation, shape, *rest) for shape in names]
+def each(operations, shapes, *rest):
+    return [goal(operation, shape, *rest) for operation in operations for shape in shapes]
 
+
+SIZES = ("4096", "262144", "16777216")
+DEPTHWISE = ("32x112x32", "128x56x128", "512x14x512")  # as many channels out as in
 
 GOALS = [
     # Matrix products: columns after rows, then depth.
@@ -39,20 +42,14 @@ GOALS = [
     goal("gemm", "8x4096x4096", "*", "plain", 1.5),
     goal("gemm", "50000x10x784", "*", "*", 1.3),
     goal("gemm", "49x512x4608", "f64", "*", 1.3),
-    *shapes("gemm", ("16x16x16", "32x32x32"), "*", "*", 1.0),
+    *each(("gemm",), ("16x16x16", "32x32x32"), "*", "*", 1.0),
     goal("gemm", "*", "f32", "packed", 0.97),
     goal("gemm*", "*", "f32", "plain", 1.0),
     goal("gemm*", "*", "f64", "*", 1.05),
-    # Convolution. Depthwise rows have as many channels in as out and are known by them.
-    *[
-        one
-        for channels in ("32x112x32", "128x56x128", "512x14x512")
-        for one in (
-            goal("conv2d", f"*x{channels} *", "*", "nhwc", 1.1),
-            goal("conv2d", f"16x{channels} *", "*", "plain", 1.5),
-            goal("conv2d", f"*x{channels} *", "*", "plain", 2.0),
-        )
-    ],
+    # Convolution.
+    *each(("conv2d",), [f"*x{channels} *" for channels in DEPTHWISE], "*", "nhwc", 1.1),
+    *each(("conv2d",), [f"16x{channels} *" for channels in DEPTHWISE], "*", "plain", 1.5),
+    *each(("conv2d",), [f"*x{channels} *" for channels in DEPTHWISE], "*", "plain", 2.0),
     goal("conv2d*", "*", "f64", "*", 2.0, 3.5),
     goal("conv2d_backward_input", "*", "f32", "*", 1.0),
     goal("conv2d_backward_weight", "*", "f32", "*", 1.05),
@@ -61,21 +58,15 @@ GOALS = [
     goal("conv2d", "*", "f32", "plain", 1.05),
     goal("conv2d", "*", "f32", "*", 0.97),
     # Element-wise.
-    *[
-        one
-        for operation in ("relu", "add", "mul")
-        for one in (
-            goal(operation, "4096", "*", "*", 1.5),
-            goal(operation, "262144", "*", "*", 1.0),
-            goal(operation, "16777216", "f32", "*", 1.2),
-            goal(operation, "16777216", "f64", "*", 1.0),
-        )
-    ],
-    *shapes("exp", ("4096", "262144", "16777216"), "f64", "*", 1.5),
-    *shapes("tanh", ("4096", "262144", "16777216"), "f64", "*", 4.0),
+    *each(("relu", "add", "mul"), ("4096",), "*", "*", 1.5),
+    *each(("relu", "add", "mul"), ("262144",), "*", "*", 1.0),
+    *each(("relu", "add", "mul"), ("16777216",), "f32", "*", 1.2),
+    *each(("relu", "add", "mul"), ("16777216",), "f64", "*", 1.0),
+    *each(("exp",), SIZES, "f64", "*", 1.5),
+    *each(("tanh",), SIZES, "f64", "*", 4.0),
     goal("gelu*", "*", "f64", "*", 5.0),
     goal("mish", "*", "f64", "*", 10.0),
-    *[goal(operation, "4096", "f32", "*", 2.0) for operation in ("exp", "sigmoid", "silu", "tanh", "gelu*", "mish")],
+    *each(("exp", "sigmoid", "silu", "tanh", "gelu*", "mish"), ("4096",), "f32", "*", 2.0),
     goal("exp", "*", "f32", "*", 1.0),
     goal("sigmoid", "*", "f32", "*", 1.0),
     goal("silu", "*", "f32", "*", 1.2),

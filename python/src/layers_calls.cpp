@@ -3,29 +3,11 @@
 #include "lamina/layers/recurrent.hpp"
 #include "lamina/layers/sequential.hpp"
 #include "layers.hpp"
+#include "recurrent_results.hpp"
 
 namespace lamina::python {
 
 namespace {
-
-template <class T>
-py::object results(Var<T>&& y) {
-  return to_python(std::move(y));
-}
-template <class R>
-py::object results(R&& result) {
-  if constexpr (requires {
-                  result.y;
-                  result.c;
-                }) {
-    return py::make_tuple(to_python(std::move(result.y)), to_python(std::move(result.h)),
-                          to_python(std::move(result.c)));
-  } else if constexpr (requires { result.y; }) {
-    return py::make_tuple(to_python(std::move(result.y)), to_python(std::move(result.h)));
-  } else {
-    return py::make_tuple(to_python(std::move(result.h)), to_python(std::move(result.c)));
-  }
-}
 
 /// Calls `f(module, variables...)` with the operands as variables of the layer's type.
 template <class F, class... O>
@@ -41,7 +23,7 @@ py::object call_layer(const Layer& layer, const F& f, O&... operands) {
         };
         (check_type(operands), ...);
         (operands.template prepare<T>(), ...);
-        return results(released([&] { return f(*module, operands.template variable<T>()...); }));
+        return deliver(released([&] { return f(*module, operands.template variable<T>()...); }));
       },
       layer.module);
 }

@@ -43,9 +43,16 @@ void def_attention_layers(Module& module) {
       });
 }
 
-nn::RnnActivation rnn_activation(const Call& call) {
-  return call.choice<nn::RnnActivation>(
-      "activation", {{"tanh", nn::RnnActivation::Tanh}, {"relu", nn::RnnActivation::Relu}});
+/// What one kind of layer or cell has alone.
+template <class Options>
+void read_kind(const Call& call, Options& options) {
+  if (call.has_parameter("activation")) {
+    options.activation = call.choice<nn::RnnActivation>(
+        "activation", {{"tanh", nn::RnnActivation::Tanh}, {"relu", nn::RnnActivation::Relu}});
+  }
+  if (call.has_parameter("reset_after")) {
+    options.reset_after = call.flag("reset_after");
+  }
 }
 
 /// RNN, LSTM and GRU; `option` is what one of them has alone.
@@ -76,12 +83,7 @@ void def_recurrent_layer(Module& module, const std::string& name, const std::str
                           {"reverse", nn::RecurrentDirection::Reverse},
                           {"both", nn::RecurrentDirection::Both}});
         options.dropout = call.number("dropout");
-        if (call.has_parameter("activation")) {
-          options.activation = rnn_activation(call);
-        }
-        if (call.has_parameter("reset_after")) {
-          options.reset_after = call.flag("reset_after");
-        }
+        read_kind(call, options);
         return make(call, [&]<class T>(T) {
           return std::make_shared<L<T>>(features, hidden, generator, options);
         });
@@ -102,12 +104,7 @@ void def_recurrent_cell(Module& module, const std::string& name, const std::stri
         Generator& generator = call.generator();
         layers::RecurrentCellLayerOptions options;
         options.bias = call.flag("bias");
-        if (call.has_parameter("activation")) {
-          options.activation = rnn_activation(call);
-        }
-        if (call.has_parameter("reset_after")) {
-          options.reset_after = call.flag("reset_after");
-        }
+        read_kind(call, options);
         return make(call, [&]<class T>(T) {
           return std::make_shared<L<T>>(features, hidden, generator, options);
         });

@@ -2,6 +2,7 @@
 
 #include "lamina/autograd/ops_recurrent.hpp"
 #include "modules.hpp"
+#include "recurrent_results.hpp"
 
 namespace lamina::python {
 
@@ -110,29 +111,6 @@ struct Arguments {
     return operands[i].variable<T>();
   }
 };
-
-template <class T>
-py::object deliver(Array<T>&& y) {
-  return to_python(std::move(y));
-}
-template <class T>
-py::object deliver(Var<T>&& y) {
-  return to_python(std::move(y));
-}
-template <class R>
-py::object deliver(R&& result) {
-  if constexpr (requires {
-                  result.y;
-                  result.c;
-                }) {
-    return py::make_tuple(to_python(std::move(result.y)), to_python(std::move(result.h)),
-                          to_python(std::move(result.c)));
-  } else if constexpr (requires { result.y; }) {
-    return py::make_tuple(to_python(std::move(result.y)), to_python(std::move(result.h)));
-  } else {
-    return py::make_tuple(to_python(std::move(result.h)), to_python(std::move(result.c)));
-  }
-}
 
 /// on_arrays(element) and on_variables(element) do the work.
 template <class A, class V>

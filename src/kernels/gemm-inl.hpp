@@ -1,4 +1,4 @@
-// The register-tiled micro-kernel and the loop over the tiles of a block.
+// The register-tiled micro-kernel.
 
 #if defined(LAMINA_KERNELS_GEMM_INL_HPP_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LAMINA_KERNELS_GEMM_INL_HPP_
@@ -61,6 +61,23 @@ GemmTiling Tiling() {
   const hn::ScalableTag<T> d;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   return {kTileRows, kTileVectors * lanes, lanes, kTallVectors * lanes, kTallColumns};
+}
+
+// Lane i of each block of 128 bits is the sum of the lanes of v[i] in that block, of as many
+// vectors as a block has lanes.
+template <class D, class V>
+HWY_INLINE V SumsInBlocks(D d, const V* v, float /*lane*/) {
+  const hn::RepartitionToWide<D> wide;
+  const auto low = hn::BitCast(
+      wide, hn::Add(hn::InterleaveLower(d, v[0], v[1]), hn::InterleaveUpper(d, v[0], v[1])));
+  const auto high = hn::BitCast(
+      wide, hn::Add(hn::InterleaveLower(d, v[2], v[3]), hn::InterleaveUpper(d, v[2], v[3])));
+  return hn::Add(hn::BitCast(d, hn::InterleaveLower(wide, low, high)),
+                 hn::BitCast(d, hn::InterleaveUpper(wide, low, high)));
+}
+template <class D, class V>
+HWY_INLINE V SumsInBlocks(D d, const V* v, double /*lane*/) {
+  return hn::Add(hn::InterleaveLower(d, v[0], v[1]), hn::InterleaveUpper(d, v[0], v[1]));
 }
 
 // One tile of C with all that belongs to it.

@@ -73,22 +73,6 @@ void PackNarrow(const T* HWY_RESTRICT b, Index row_stride, Index col_stride, Ind
   }
 }
 
-// The sums of each block of v[0], v[1] ... in the lanes of that block.
-template <class D, class V>
-HWY_INLINE V SumsInBlocks(D d, const V* v, float* /*type*/) {
-  const hn::RepartitionToWide<D> wide;
-  const auto low = hn::BitCast(
-      wide, hn::Add(hn::InterleaveLower(d, v[0], v[1]), hn::InterleaveUpper(d, v[0], v[1])));
-  const auto high = hn::BitCast(
-      wide, hn::Add(hn::InterleaveLower(d, v[2], v[3]), hn::InterleaveUpper(d, v[2], v[3])));
-  return hn::Add(hn::BitCast(d, hn::InterleaveLower(wide, low, high)),
-                 hn::BitCast(d, hn::InterleaveUpper(wide, low, high)));
-}
-template <class D, class V>
-HWY_INLINE V SumsInBlocks(D d, const V* v, double* /*type*/) {
-  return hn::Add(hn::InterleaveLower(d, v[0], v[1]), hn::InterleaveUpper(d, v[0], v[1]));
-}
-
 // Tiles of the last few columns, one block of 128 bits each: full vectors where the columns alone
 // would fill a quarter. A is contiguous along k.
 template <int kRows, class T>
@@ -149,7 +133,7 @@ void NarrowKernel(const Tile<T>& tile) {
     V result[kRows][1];
     HWY_UNROLL(8)
     for (int first = 0; first < kRows; first += kSteps) {
-      const V sums = SumsInBlocks(d, acc + first, static_cast<T*>(nullptr));
+      const V sums = SumsInBlocks(d, acc + first, T());
       HWY_UNROLL(4)
       for (int r = first; r < HWY_MIN(first + kSteps, kRows); ++r) {
         const auto lanes =

@@ -291,31 +291,15 @@ HWY_INLINE auto SumBlocks(D /*d*/, V v) {
   }
 }
 
-// Lane i of each block of 128 bits is a part of the sum of v[i].
-template <class D, class V>
-HWY_INLINE V PartsOfSums(D d, const V* v, float /*lane*/) {
-  const hn::RepartitionToWide<D> wide;
-  const auto low = hn::BitCast(
-      wide, hn::Add(hn::InterleaveLower(d, v[0], v[1]), hn::InterleaveUpper(d, v[0], v[1])));
-  const auto high = hn::BitCast(
-      wide, hn::Add(hn::InterleaveLower(d, v[2], v[3]), hn::InterleaveUpper(d, v[2], v[3])));
-  return hn::Add(hn::BitCast(d, hn::InterleaveLower(wide, low, high)),
-                 hn::BitCast(d, hn::InterleaveUpper(wide, low, high)));
-}
-template <class D, class V>
-HWY_INLINE V PartsOfSums(D d, const V* v, double /*lane*/) {
-  return hn::Add(hn::InterleaveLower(d, v[0], v[1]), hn::InterleaveUpper(d, v[0], v[1]));
-}
-
 // The sums of as many vectors of four blocks as each has lanes.
 template <class D, class V>
 HWY_INLINE V SumsOfAll(D d, const V* v) {
   using T = hn::TFromD<D>;
   constexpr int kBlock = 16 / sizeof(T);
-  const V p0 = PartsOfSums(d, v, T());
-  const V p1 = PartsOfSums(d, v + kBlock, T());
-  const V p2 = PartsOfSums(d, v + 2 * kBlock, T());
-  const V p3 = PartsOfSums(d, v + 3 * kBlock, T());
+  const V p0 = SumsInBlocks(d, v, T());
+  const V p1 = SumsInBlocks(d, v + kBlock, T());
+  const V p2 = SumsInBlocks(d, v + 2 * kBlock, T());
+  const V p3 = SumsInBlocks(d, v + 3 * kBlock, T());
   const V even = hn::Add(hn::ConcatLowerLower(d, p2, p0), hn::ConcatUpperUpper(d, p2, p0));
   const V odd = hn::Add(hn::ConcatLowerLower(d, p3, p1), hn::ConcatUpperUpper(d, p3, p1));
   return hn::Add(hn::OddEvenBlocks(odd, even),
@@ -344,7 +328,7 @@ HWY_INLINE void StoreSums(D d, const V* v, T* y, bool adds) {
     }
     const hn::FixedTag<T, kBlock> block;
     HWY_ALIGN T values[kBlock];
-    hn::Store(SumBlocks(d, PartsOfSums(d, here, T())), block, values);
+    hn::Store(SumBlocks(d, SumsInBlocks(d, here, T())), block, values);
     HWY_UNROLL(4)
     for (int i = 0; i < kHere; ++i) {
       y[i] = adds ? y[i] + values[i] : values[i];

@@ -22,10 +22,11 @@ template <class T>
 Var<T> Sequential<T>::forward(const Var<T>& x) {
   Var<T> y = x;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    const bool exchange = i + 1 < layers_.size() && layers_[i]->commutes_with_maxima() &&
-                          layers_[i + 1]->takes_maxima();
-    if (exchange) y = layers_[++i]->forward(y);
-    y = layers_[exchange ? i - 1 : i]->forward(y);
+    Layer<T>& layer = *layers_[i];
+    if (i + 1 < layers_.size() && layer.commutes_with_maxima() && layers_[i + 1]->takes_maxima()) {
+      y = layers_[++i]->forward(y);
+    }
+    y = layer.forward(y);
   }
   return y;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "kernels/arithmetic.hpp"
 #include "kernels/direct_conv.hpp"
 #include "lamina/core/parallel.hpp"
 #include "nn/conv_core.hpp"
@@ -70,7 +71,7 @@ void finish_line_sums(T* sums, Index parts, Index rows, Index outputs, Index lan
     const Index count = (end - begin) * outputs;
     for (Index part = 1; part < parts; ++part) {
       const T* const more = sums + part * rows * outputs * lanes;
-      for (Index i = first; i < first + count * lanes; ++i) sums[i] += more[i];
+      kernels::binary(BinaryOp::Add, sums + first, more + first, sums + first, count * lanes);
     }
     kernels::lane_sums(sums + first, count, turned.data() + begin * outputs);
   });

@@ -331,7 +331,8 @@ void gradient_by_images(const ConvShape& shape, const PointPlan& plan, const Con
   parallel_for(size, kCopyGrain / plan.parts, [&](Index begin, Index end) {
     for (Index part = 1; part < plan.parts; ++part) {
       const T* const more = sums.data() + part * size;
-      for (Index i = begin; i < end; ++i) sums.data()[i] += more[i];
+      kernels::binary(BinaryOp::Add, sums.data() + begin, more + begin, sums.data() + begin,
+                      end - begin);
     }
   });
   turn_weights(plan, sums.data(), shape.out_group(), dw);

@@ -24,23 +24,30 @@ struct Steps {
   ReduceStep second = ReduceStep::Sum;
 };
 
-/// One for each member, in the order of the enumeration.
-constexpr std::array<Steps, kReductions.size()> kSteps{{
-    {ReduceStep::Sum},
-    {ReduceStep::Sum},
-    {ReduceStep::Product},
-    {ReduceStep::Max},
-    {ReduceStep::Min},
-    {ReduceStep::Sum, true, ReduceStep::SumCentered},
-    {ReduceStep::Sum, true, ReduceStep::SumCentered},
-    {ReduceStep::SumAbs},
-    {ReduceStep::SumSquares},
-    {ReduceStep::MaxAbs},
-    {ReduceStep::Max, true, ReduceStep::SumExp},
-}};
-
-const Steps& steps_of(Reduction kind) {
-  return kSteps[static_cast<std::size_t>(kind)];
+Steps steps_of(Reduction kind) {
+  switch (kind) {
+    case Reduction::Sum:
+    case Reduction::Mean:
+      return {ReduceStep::Sum};
+    case Reduction::Prod:
+      return {ReduceStep::Product};
+    case Reduction::Max:
+      return {ReduceStep::Max};
+    case Reduction::Min:
+      return {ReduceStep::Min};
+    case Reduction::Var:
+    case Reduction::Stddev:
+      return {ReduceStep::Sum, true, ReduceStep::SumCentered};
+    case Reduction::NormL1:
+      return {ReduceStep::SumAbs};
+    case Reduction::NormL2:
+      return {ReduceStep::SumSquares};
+    case Reduction::NormInf:
+      return {ReduceStep::MaxAbs};
+    case Reduction::LogSumExp:
+      return {ReduceStep::Max, true, ReduceStep::SumExp};
+  }
+  return {ReduceStep::Sum};
 }
 
 /// A power of two that brings numbers up to `largest` near 1.
@@ -335,7 +342,7 @@ void reduce_into(Reduction kind, const View<T>& x, MutArg<T> out, const ReduceOp
     return;
   }
   const WithUnitStride<T> operand(x, axes, axes.strides_in_x(out.strides()));
-  const Steps& steps = steps_of(kind);
+  const Steps steps = steps_of(kind);
   const auto n = static_cast<double>(axes.size);
   if (is_plain(kind) && x.is_contiguous() && out.is_contiguous() &&
       operand.blocks().chunks() == 1) {
