@@ -4,7 +4,7 @@
 # test.sh [--no-install] [--sanitizers] [--jobs N] [-- CTEST ARGUMENTS]
 #
 #   --no-install   install nothing; fail where something is missing
-#   --sanitizers   afterwards the tests of core and nn once more, under AddressSanitizer and UBSan
+#   --sanitizers   afterwards the tests of core and nn once more, under AddressSanitizer and UBSan, by clang 19
 #   --jobs N       compile and test N things at a time; one for each processor unless told
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -25,7 +25,11 @@ while (($# > 0)); do
 done
 
 if $install; then
-  scripts/install-deps.sh --tests --bench --python
+  wanted=(--tests --bench --python)
+  if $sanitizers; then
+    wanted+=(--cross)
+  fi
+  scripts/install-deps.sh "${wanted[@]}"
 fi
 source scripts/ccache.sh
 
@@ -41,7 +45,8 @@ ctest --preset release --parallel "$jobs" "$@"
 
 if $sanitizers; then
   step "build with sanitizers"
-  cmake --preset asan -DLAMINA_BUILD_TOOLS=OFF -DLAMINA_BUILD_EXAMPLES=OFF "${launcher[@]}"
+  cmake --preset asan -DCMAKE_C_COMPILER=clang-19 -DCMAKE_CXX_COMPILER=clang++-19 -DLAMINA_BUILD_TOOLS=OFF \
+    -DLAMINA_BUILD_EXAMPLES=OFF "${launcher[@]}"
   cmake --build --preset asan --parallel "$jobs"
   step "test with sanitizers"
   ctest --preset asan --parallel "$jobs" --label-regex unit --tests-regex '^(tests_)?(core|kernels|nn)_'
