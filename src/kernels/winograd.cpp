@@ -167,33 +167,6 @@ HWY_INLINE void TransformWeights(D d, const V* in, V* out) {
   }
 }
 
-template <int kTile, class T>
-void WeightsRun(const WinogradWeights<T>& a) {
-  const hn::ScalableTag<T> d;
-  using V = hn::Vec<decltype(d)>;
-  constexpr int kSide = kTile + 2;
-  const Index lanes = static_cast<Index>(hn::Lanes(d));
-  for (Index o = 0; o < a.channels; o += lanes) {
-    V half[3][kSide];  // [s][point]
-    for (int s = 0; s < 3; ++s) {
-      V in[3];
-      for (int r = 0; r < 3; ++r) {
-        const Index tap = a.flipped ? 8 - 3 * r - s : 3 * r + s;
-        in[r] = hn::LoadU(d, a.weights + tap * a.channels + o);
-      }
-      TransformWeights<kTile>(d, in, half[s]);
-    }
-    for (int i = 0; i < kSide; ++i) {
-      const V in[3] = {half[0][i], half[1][i], half[2][i]};
-      V result[kSide];
-      TransformWeights<kTile>(d, in, result);
-      for (int j = 0; j < kSide; ++j) {
-        hn::StoreU(result[j], d, a.out + (kSide * i + j) * a.out_stride + o);
-      }
-    }
-  }
-}
-
 template <class T>
 void TransposeLinesRun(const T* HWY_RESTRICT from, Index from_stride, Index lines, Index count,
                        T* HWY_RESTRICT to, Index to_stride) {
@@ -222,6 +195,62 @@ void TransposeLinesRun(const T* HWY_RESTRICT from, Index from_stride, Index line
       }
     }
   }
+}
+
+// Sixteen channels of sixteen outputs (or as many as a vector has lanes) at a time: they are turned
+// into the L1, and transformed from there.
+template <int kTile, class T>
+bool WeightsRun(const WinogradWeights<T>& a) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  constexpr int kSide = kTile + 2;
+  constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(d));
+  HWY_ALIGN T turned[9 * kLanes * kLanes];
+  V squares[3] = {hn::Zero(d), hn::Zero(d), hn::Zero(d)};
+  for (Index o = 0; o < a.outputs; o += kLanes) {
+    for (Index first = 0; first < a.channels; first += kLanes) {
+      const T* const from = a.weights + o * a.output_stride + first * a.channel_stride;
+      if (a.channel_stride == 9) {
+        TransposeLinesRun(from, a.output_stride, kLanes, 9 * kLanes, turned, kLanes);
+      } else {
+        for (Index c = 0; c < kLanes; ++c) {
+          TransposeLinesRun(from + c * a.channel_stride, a.output_stride, kLanes, Index{9},
+                            turned + c * 9 * kLanes, kLanes);
+        }
+      }
+      const T* const ahead = from + kLanes * a.channel_stride;
+      for (Index c = 0; c < kLanes; ++c) {
+        V half[3][kSide];  // [s][point]
+        HWY_UNROLL(3)
+        for (int s = 0; s < 3; ++s) {
+          V in[3];
+          HWY_UNROLL(3)
+          for (int r = 0; r < 3; ++r) {
+            const Index tap = a.flipped ? 8 - 3 * r - s : 3 * r + s;
+            in[r] = hn::Load(d, turned + (9 * c + tap) * kLanes);
+            __builtin_prefetch(ahead + c * a.output_stride + tap * kLanes, 0, 3);
+            squares[r] = hn::MulAdd(in[r], in[r], squares[r]);
+          }
+          TransformWeights<kTile>(d, in, half[s]);
+        }
+        T* HWY_RESTRICT out = a.out + (first + c) * a.outputs + o;
+        HWY_UNROLL(6)
+        for (int i = 0; i < kSide; ++i) {
+          const V in[3] = {half[0][i], half[1][i], half[2][i]};
+          V result[kSide];
+          TransformWeights<kTile>(d, in, result);
+          HWY_UNROLL(6)
+          for (int j = 0; j < kSide; ++j) {
+            hn::StoreU(result[j], d, out);
+            out += a.out_stride;
+          }
+        }
+      }
+    }
+  }
+  const V sum = hn::Add(hn::Add(squares[0], squares[1]), squares[2]);
+  // False also where the sum is not a number.
+  return hn::GetLane(hn::SumOfLanes(d, sum)) <= a.limit * a.limit;
 }
 
 template <class T>
@@ -282,11 +311,11 @@ void OutputF32(const WinogradOutput<float>& a) {
 void OutputF64(const WinogradOutput<double>& a) {
   a.tile == 2 ? OutputRun<2>(a) : OutputRun<4>(a);
 }
-void WeightsF32(const WinogradWeights<float>& a) {
-  a.tile == 2 ? WeightsRun<2>(a) : WeightsRun<4>(a);
+bool WeightsF32(const WinogradWeights<float>& a) {
+  return a.tile == 2 ? WeightsRun<2>(a) : WeightsRun<4>(a);
 }
-void WeightsF64(const WinogradWeights<double>& a) {
-  a.tile == 2 ? WeightsRun<2>(a) : WeightsRun<4>(a);
+bool WeightsF64(const WinogradWeights<double>& a) {
+  return a.tile == 2 ? WeightsRun<2>(a) : WeightsRun<4>(a);
 }
 void TransposeLinesF32(const float* from, Index from_stride, Index lines, Index count, float* to,
                        Index to_stride) {
@@ -342,11 +371,11 @@ void winograd_output(const WinogradOutput<float>& output) {
 void winograd_output(const WinogradOutput<double>& output) {
   HWY_DYNAMIC_DISPATCH(OutputF64)(output);
 }
-void winograd_weights(const WinogradWeights<float>& weights) {
-  HWY_DYNAMIC_DISPATCH(WeightsF32)(weights);
+bool winograd_weights(const WinogradWeights<float>& weights) {
+  return HWY_DYNAMIC_DISPATCH(WeightsF32)(weights);
 }
-void winograd_weights(const WinogradWeights<double>& weights) {
-  HWY_DYNAMIC_DISPATCH(WeightsF64)(weights);
+bool winograd_weights(const WinogradWeights<double>& weights) {
+  return HWY_DYNAMIC_DISPATCH(WeightsF64)(weights);
 }
 void transpose_lines(const float* from, Index from_stride, Index lines, Index count, float* to,
                      Index to_stride) {

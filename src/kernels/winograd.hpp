@@ -45,19 +45,23 @@ struct WinogradOutput {
 void winograd_output(const WinogradOutput<float>& output);
 void winograd_output(const WinogradOutput<double>& output);
 
-/// out[k][o] = (G g G^T)[k], g(r, s) of o being weights[(3 r + s) * channels + o], or with
-/// `flipped` weights[(8 - 3 r - s) * channels + o].
+/// out[k][c * outputs + o] = (G g G^T)[k], g(r, s) being weights[o * output_stride +
+/// c * channel_stride + 3 r + s], or with `flipped` weights[... + 8 - 3 r - s]. Both numbers of
+/// channels are multiples of kWinogradChannels.
 template <class T>
 struct WinogradWeights {
   Index tile = 4;
   const T* weights = nullptr;
-  Index channels = 0;
+  Index output_stride = 0, channel_stride = 0;  ///< one of them is 9
+  Index outputs = 0, channels = 0;
   bool flipped = false;
   T* out = nullptr;
   Index out_stride = 0;  ///< from k to k + 1
+  T limit = 0;
 };
-void winograd_weights(const WinogradWeights<float>& weights);
-void winograd_weights(const WinogradWeights<double>& weights);
+/// True if the root of the sum of the squares of all weights is a number up to the limit, about.
+[[nodiscard]] bool winograd_weights(const WinogradWeights<float>& weights);
+[[nodiscard]] bool winograd_weights(const WinogradWeights<double>& weights);
 
 /// to[j * to_stride + i] = from[i * from_stride + j] for i < lines, j < count; lines is a multiple
 /// of kWinogradChannels. Reads and writes nothing else.

@@ -131,17 +131,14 @@ class Units {
   /// Elements of a unit, and from the matrix of one point to the next.
   [[nodiscard]] Index size() const { return winograd_points(p_.tile) * pitch(); }
   [[nodiscard]] Index pitch() const { return deepest_ * kPanel<T> + kSpread; }
-  /// Elements that transform() needs.
-  [[nodiscard]] Index room() const { return 9 * deepest_ * kPanel<T>; }
   [[nodiscard]] Index all() const { return panels() * stretches() * size(); }
 
   /// False: a weight is not finite or too large, and what is in `out` is of no use.
   [[nodiscard]] bool transform_all(T* out) const {
     std::atomic<bool> fit{true};
     parallel_for(panels() * stretches(), 1, [&](Index begin, Index end) {
-      Buffer<T> taps(room());
       for (Index i = begin; i < end && fit.load(std::memory_order_relaxed); ++i) {
-        if (!transform(i / stretches(), i % stretches(), taps.data(), out + i * size())) {
+        if (!transform(i / stretches(), i % stretches(), out + i * size())) {
           fit.store(false, std::memory_order_relaxed);
         }
       }
@@ -150,28 +147,22 @@ class Units {
   }
 
   /// The same of one unit. Weights are looked at where they are read anyway.
-  [[nodiscard]] bool transform(Index panel, Index stretch, T* room, T* unit) const {
-    const Index first = panel * kPanel<T>;
-    const Index columns = width(panel);
-    const Index channel = first_channel(stretch);
-    const Index rows = depth(stretch);
-    // (out, in, 9), or (in, out, 9), to (in, 9, out).
-    if (!p_.gradient) {
-      kernels::transpose_lines(weights_ + (first * p_.in_channels + channel) * 9,
-                               p_.in_channels * 9, columns, rows * 9, room, columns);
-    }
-    bool fit = true;
-    for (Index c = 0; c < rows; ++c) {
-      T* const taps = room + c * 9 * columns;
-      if (p_.gradient) {
-        kernels::transpose_lines(weights_ + ((channel + c) * p_.out_channels + first) * 9, 9,
-                                 columns, 9, taps, columns);
-      }
-      fit = fit && kernels::all_within(taps, 9 * columns, static_cast<T>(kLargest));
-      kernels::winograd_weights(kernels::WinogradWeights<T>{p_.tile, taps, columns, p_.gradient,
-                                                            unit + c * columns, pitch()});
-    }
-    return fit;
+  [[nodiscard]] bool transform(Index panel, Index stretch, T* unit) const {
+    // (out, in, 9), or (in, out, 9).
+    const Index output_stride = p_.gradient ? 9 : p_.in_channels * 9;
+    const Index channel_stride = p_.gradient ? p_.out_channels * 9 : 9;
+    return kernels::winograd_weights(kernels::WinogradWeights<T>{
+        .tile = p_.tile,
+        .weights =
+            weights_ + panel * kPanel<T> * output_stride + first_channel(stretch) * channel_stride,
+        .output_stride = output_stride,
+        .channel_stride = channel_stride,
+        .outputs = width(panel),
+        .channels = depth(stretch),
+        .flipped = p_.gradient,
+        .out = unit,
+        .out_stride = pitch(),
+        .limit = static_cast<T>(kLargest)});
   }
 
  private:
@@ -240,13 +231,13 @@ class Convolution {
       // Each unit is used once. One that is transformed here never leaves the L2.
       std::atomic<bool> fit{true};
       parallel_for(units_.panels(), 1, [&](Index begin, Index end) {
-        Buffer<T> room(units_.room() + units_.size());
-        T* const unit = room.data() + units_.room();
+        Buffer<T> room(units_.size());
+        T* const unit = room.data();
         for (Index i = begin * units_.stretches(); i < end * units_.stretches(); ++i) {
           const Index panel = i / units_.stretches();
           const Index stretch = i % units_.stretches();
           if (!fit.load(std::memory_order_relaxed)) return;
-          if (!units_.transform(panel, stretch, room.data(), unit)) {
+          if (!units_.transform(panel, stretch, unit)) {
             fit.store(false, std::memory_order_relaxed);
             return;
           }
@@ -436,7 +427,7 @@ Index winograd_bytes(const WinogradProblem& p, Index threads) {
   const Index at_once = tiling.blocks >= kManyBlocks ? std::min(threads, tiling.blocks) : 1;
   const Workspace size(p, tiling);
   const Units<T> units(p, nullptr);
-  const Index each = std::max(size.lines(), units.room() + units.size());
+  const Index each = std::max(size.lines(), units.size());
   const Index all = tiling.blocks > 1 ? units.all() : 0;
   return (all + at_once * size.matrices() + threads * each) * static_cast<Index>(sizeof(T));
 }

@@ -41,8 +41,8 @@ enum class ConvAlgorithm : std::uint8_t {
 /// input gradients, and weight gradients from 48 tiles of 4 x 4 on. The error is larger: against
 /// the exact result at most 64 eps sqrt(9 C) max|x| max|w|, where the direct sum has 8, and it
 /// depends on all elements of a tile of 6 x 6 (4 x 4); of a weight gradient at most 32 eps sqrt(P)
-/// max|x| max|dy| with P positions of all images. Where an element or a weight is above 1e14 or not
-/// a number, the direct sum is taken.
+/// max|x| max|dy| with P positions of all images. Where an element, or the root of the sum of the
+/// squares of weights, is above 1e14 or not a number, the direct sum is taken.
 LAMINA_EXPORT void set_winograd(bool allowed);
 [[nodiscard]] LAMINA_EXPORT bool winograd_allowed();
 
