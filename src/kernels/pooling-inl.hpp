@@ -293,11 +293,23 @@ HWY_INLINE hn::Vec<D> PoolEverySecond(D d, const PoolRows<hn::TFromD<D>>& x, Ind
   return Op::Combine(Op::Combine(carry.Up(odd), even), odd);
 }
 
+/// Asks for the elements that are kPoolAhead bytes behind [begin, begin + count) of a stream.
+template <class T>
+HWY_INLINE void PoolPrefetch(const T* stream, Index begin, Index count) {
+  constexpr Index kLine = 64;
+  const auto start = reinterpret_cast<std::uintptr_t>(stream) + kPoolAhead +
+                     static_cast<std::uintptr_t>(begin) * sizeof(T);
+  for (Index i = 0; i < count * Index{sizeof(T)}; i += kLine) {
+    hwy::Prefetch(reinterpret_cast<const char*>(start + static_cast<std::uintptr_t>(i)));
+  }
+}
+
 /// n outputs from a line of `in` columns; the first window starts at column `start`, which may be
-/// on padding.
-template <class Op, int kTaps, int kRows, class T>
+/// on padding. With kStream, lines are whole vectors, and for each output `asked` elements ahead
+/// are asked for: stores around the caches wait where all of a line is asked for at once.
+template <class Op, int kTaps, int kRows, bool kStream, class T>
 HWY_INLINE void PoolStrideTwoOf(const PoolArgs<T>& a, const PoolRows<T>& x, Index start, Index n,
-                                T row_divisor, const T* divisors, T* HWY_RESTRICT y) {
+                                T row_divisor, const T* divisors, T* HWY_RESTRICT y, Index asked) {
   using D = hn::ScalableTag<T>;
   const D d;
   const hn::CappedTag<T, 1> one;
@@ -333,6 +345,7 @@ HWY_INLINE void PoolStrideTwoOf(const PoolArgs<T>& a, const PoolRows<T>& x, Inde
     }
     const Index column = column_of(i);
     const bool whole = column + 2 * lanes <= in;
+    if constexpr (kStream) PoolPrefetch(x.first, i * asked, lanes * asked);
     const auto acc =
         whole ? PoolEverySecond<Op, kTaps, kRows, false>(d, x, column, in, carry)
               : PoolEverySecond<Op, kTaps, kRows, true>(d, x, column, in - column, carry);
@@ -341,6 +354,10 @@ HWY_INLINE void PoolStrideTwoOf(const PoolArgs<T>& a, const PoolRows<T>& x, Inde
       divisor = hn::Mul(rows, hn::LoadU(d, divisors + i));
     }
     const auto out = PoolFinished<Op>(d, a, acc, divisor);
+    if constexpr (kStream) {
+      hn::Stream(out, d, y + i);
+      continue;
+    }
     if (i + lanes <= n) {
       hn::StoreU(out, d, y + i);
     } else {
@@ -349,15 +366,15 @@ HWY_INLINE void PoolStrideTwoOf(const PoolArgs<T>& a, const PoolRows<T>& x, Inde
   }
 }
 
-template <class Op, int kTaps, class T>
+template <class Op, int kTaps, bool kStream, class T>
 HWY_INLINE void PoolStrideTwo(const PoolArgs<T>& a, const PoolRows<T>& x, Index start, Index n,
-                              T row_divisor, const T* divisors, T* y) {
+                              T row_divisor, const T* divisors, T* y, Index asked) {
   if (x.outer == 1 && x.inner == kTaps) {
-    PoolStrideTwoOf<Op, kTaps, kTaps>(a, x, start, n, row_divisor, divisors, y);
+    PoolStrideTwoOf<Op, kTaps, kTaps, kStream>(a, x, start, n, row_divisor, divisors, y, asked);
   } else if (x.outer == 1 && x.inner == 2) {  // of three: the first line of x
-    PoolStrideTwoOf<Op, kTaps, 2>(a, x, start, n, row_divisor, divisors, y);
+    PoolStrideTwoOf<Op, kTaps, 2, kStream>(a, x, start, n, row_divisor, divisors, y, asked);
   } else {
-    PoolStrideTwoOf<Op, kTaps, 0>(a, x, start, n, row_divisor, divisors, y);
+    PoolStrideTwoOf<Op, kTaps, 0, kStream>(a, x, start, n, row_divisor, divisors, y, asked);
   }
 }
 
@@ -452,16 +469,6 @@ struct PoolPart {
   }
 };
 
-/// Asks for the elements that are kPoolAhead bytes behind these.
-template <class T>
-HWY_INLINE void PoolPrefetch(const T* from, Index elements) {
-  constexpr Index kLine = 64;
-  const auto start = reinterpret_cast<std::uintptr_t>(from) + kPoolAhead;
-  for (Index i = 0; i < elements * Index{sizeof(T)}; i += kLine) {
-    hwy::Prefetch(reinterpret_cast<const char*>(start + static_cast<std::uintptr_t>(i)));
-  }
-}
-
 /// How many elements to ask for with each line of output: lines that follow each other in memory
 /// are read as one stream, which the hardware does not see, since a line of output takes them by
 /// turns.
@@ -470,6 +477,20 @@ HWY_INLINE Index PoolPrefetched(const PoolArgs<T>& a, Index tiles) {
   const bool stream =
       tiles == 1 && a.height_stride == a.width.in && a.height_advance <= 4 * a.height_stride;
   return stream ? a.height_advance : 0;
+}
+
+/// Windows of kTaps columns, two apart, of lines that are one tile; y goes around the caches.
+template <class Op, int kTaps, class T>
+void PoolLinesStreamed(const PoolArgs<T>& a, Index begin, Index end) {
+  const PoolPart line(a, 0);
+  const Index asked = (PoolPrefetched(a, 1) + a.width.out - 1) / a.width.out;
+  PoolWalk at(begin, 1, a.channels, a.depth.out, a.height.out);
+  for (Index unit = begin; unit < end; ++unit, at.Next()) {
+    PoolStrideTwo<Op, kTaps, true>(a, PoolRowsAt(a, at), line.start, line.outputs,
+                                   PoolRowDivisor(a, at), a.width_divisors,
+                                   a.y + at.line * a.width.out, asked);
+  }
+  hwy::FlushStream();
 }
 
 template <class Op, int kPhases, class T>
@@ -487,17 +508,17 @@ void PoolLinesEven(const PoolArgs<T>& a, Index begin, Index end, T* scratch) {
   for (Index unit = begin; unit < end; ++unit, at.Next()) {
     const PoolPart part = tiles == 1 ? whole : PoolPart(a, at.tile);
     const PoolRows<T> rows = PoolRowsAt(a, at);
-    PoolPrefetch(rows.first, prefetched);
+    PoolPrefetch(rows.first, 0, prefetched);
     const T row_divisor = PoolRowDivisor(a, at);
     const T* divisors = a.width_divisors + part.first;
     T* y = a.y + at.line * a.width.out + part.first;
     if constexpr (kPhases == 2) {
       if (direct && a.kernel == 2) {
-        PoolStrideTwo<Op, 2>(a, rows, part.start, part.outputs, row_divisor, divisors, y);
+        PoolStrideTwo<Op, 2, false>(a, rows, part.start, part.outputs, row_divisor, divisors, y, 0);
         continue;
       }
       if (direct) {
-        PoolStrideTwo<Op, 3>(a, rows, part.start, part.outputs, row_divisor, divisors, y);
+        PoolStrideTwo<Op, 3, false>(a, rows, part.start, part.outputs, row_divisor, divisors, y, 0);
         continue;
       }
     }

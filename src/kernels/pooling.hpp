@@ -48,8 +48,9 @@ struct PoolArgs {
 
   Index tile = 0;  ///< outputs of a line that are worked on together
 
-  // Channels last only.
-  bool stream = false;  ///< y goes past the caches; then its vectors must be aligned
+  /// y goes past the caches. Its channels (channels last) or lines must be whole, aligned vectors;
+  /// the lines one tile, their windows 2 or 3 neighbors, two apart, the second of them on x.
+  bool stream = false;
 
   // Lines (channels first) only.
   Index height_advance = 0;  ///< from the first line of one window to that of the next, in x

@@ -132,12 +132,12 @@ void PoolBlocksRun(const PoolBlocks<T>& a, const T* x, T* y, std::uint8_t* taps,
   for (; 2 * a.out_width <= lanes && line + 2 <= last; line += 2) {
     const T* const first = at.x;
     at.Next(a, rest);
-    PoolPrefetch(first, 4 * a.in_width);
+    PoolPrefetch(first, 0, 4 * a.in_width);
     PoolBlockPair(a, first, at.x, y + line * a.out_width, taps + line * pitch);
     at.Next(a, rest);
   }
   for (; line < last; ++line, at.Next(a, rest)) {
-    PoolPrefetch(at.x, 2 * a.in_width);
+    PoolPrefetch(at.x, 0, 2 * a.in_width);
     PoolBlockLine<true>(a, at.x, y + line * a.out_width, taps + line * pitch);
   }
   for (; line < end; ++line, at.Next(a, rest)) {

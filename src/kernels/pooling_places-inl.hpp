@@ -213,7 +213,7 @@ void PoolLinesPlaces(const PoolArgs<T>& a, Index begin, Index end, T* scratch) {
     const Index to = at.line * a.width.out + part.first;
     const Index base =
         (a.depth.spans[at.d].begin * a.height.in + a.height.spans[at.h].begin) * a.width.in;
-    PoolPrefetch(rows.first, prefetched);
+    PoolPrefetch(rows.first, 0, prefetched);
     if constexpr (kPhases == 2) {
       if (any && a.width.step == 1 && a.kernel == 2) {
         PoolPlacesStrideTwo<2>(a, rows, part.start, part.outputs, base, a.y + to, a.indices + to);
@@ -352,7 +352,7 @@ void PoolChannelsPlaces(const PoolArgs<T>& a, Index begin, Index end) {
       box.first = rows.first + width.begin * a.width_stride;
       box.widths = width.count;
       for (Index j = 0; j < box.heights; ++j) {
-        PoolPrefetch(box.first + j * box.height_step, prefetched);
+        PoolPrefetch(box.first + j * box.height_step, 0, prefetched);
       }
       const Index to = (at.line * a.width.out + w) * a.channels;
       const Index base =

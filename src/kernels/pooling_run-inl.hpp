@@ -101,7 +101,7 @@ void PoolChannelsOf(const PoolArgs<T>& a, Index begin, Index end, T* scratch) {
           T* const part = scratch + (w - start) * a.channels;
           T* const y = a.y + (at.line * a.width.out + w) * a.channels;
           const T* x = line + span.begin * a.width_stride;
-          PoolPrefetch(x, prefetched);
+          PoolPrefetch(x, 0, prefetched);
           const T* before = l == 0 ? nullptr : part;
           const T divisor = row_divisor * static_cast<T>(span.divisor);
           Index taps = empty ? 0 : span.count;
@@ -168,7 +168,7 @@ void PoolPlanesOf(const PoolPlanes<T>& a, Index begin, Index end) {
   for (Index first = begin; first < end; first += lanes) {
     const Index count = HWY_MIN(lanes, end - first);
     for (Index i = 0; i < count; ++i) {
-      PoolPrefetch(x, a.positions);
+      PoolPrefetch(x, 0, a.positions);
       hn::Store(PoolPlane<Op>(d, x, a.positions), d, planes + i * lanes);
       x += a.channel_stride;
       if (++channel == a.channels) {
@@ -209,6 +209,10 @@ void PoolLinesOf(const PoolArgs<T>& a, Index begin, Index end, T* scratch) {
     }
   }
   if (a.stride == 0) return PoolLinesUneven<Op>(a, begin, end, scratch);
+  if (a.stream) {
+    return a.kernel == 2 ? PoolLinesStreamed<Op, 2>(a, begin, end)
+                         : PoolLinesStreamed<Op, 3>(a, begin, end);
+  }
   if (a.stride == 2) return PoolLinesEven<Op, 2>(a, begin, end, scratch);
   PoolLinesEven<Op, 1>(a, begin, end, scratch);
 }

@@ -203,14 +203,17 @@ void run_pool(const PoolPlan& plan, kernels::PoolOp op, kernels::PoolFinish fini
   args.y = y;
   args.indices = indices;
   args.stride = width.stride;
+  // Beyond what the last cache holds of x and y, y goes around the caches, if it consists of lines
+  // of the cache.
+  const auto is_streamed = [&](Index adjacent) {
+    constexpr Index kSize = sizeof(T);
+    return indices == nullptr && (plan.in.size() + plan.out.size()) * kSize > streaming_bytes() &&
+           reinterpret_cast<std::uintptr_t>(y) % 64 == 0 && adjacent * kSize % 64 == 0;
+  };
   const Index rows = largest_count(depth) * largest_count(height);
   if (plan.last) {
-    constexpr Index kSize = sizeof(T);
     args.tile = std::clamp<Index>(kTileColumns / plan.channels, 1, width.out);
-    // Beyond what the last cache holds of x and y, y goes around the caches.
-    args.stream = indices == nullptr &&
-                  (plan.in.size() + plan.out.size()) * kSize > streaming_bytes() &&
-                  reinterpret_cast<std::uintptr_t>(y) % 64 == 0 && plan.channels * kSize % 64 == 0;
+    args.stream = is_streamed(plan.channels);
     const Index work = rows * largest_count(width) * width.out * plan.channels;
     parallel_for(plan.images * depth.out * height.out, std::max<Index>(1, kGrainElements / work),
                  [&](Index begin, Index end) {
@@ -233,6 +236,9 @@ void run_pool(const PoolPlan& plan, kernels::PoolOp op, kernels::PoolFinish fini
   }
   args.width_divisors = divisors.data();
   const Index tiles = (width.out + args.tile - 1) / args.tile;
+  args.stream = tiles == 1 && width.stride == 2 && (width.kernel == 2 || width.kernel == 3) &&
+                width.dilation == 1 && width.padding.before <= width.kernel - 2 &&
+                is_streamed(width.out);
   const Index work =
       rows * std::min(width.in, args.tile * std::max<Index>(1, width.stride) + reach);
   parallel_for(plan.images * plan.channels * depth.out * height.out * tiles,

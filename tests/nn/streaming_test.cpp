@@ -15,6 +15,7 @@
 #include "lamina/nn/activation.hpp"
 #include "lamina/nn/arithmetic.hpp"
 #include "lamina/nn/normalization.hpp"
+#include "lamina/nn/pooling.hpp"
 
 namespace lamina::nn {
 namespace {
@@ -126,6 +127,26 @@ TYPED_TEST(Streaming, LargeResultsHaveTheBitsOfSmallOnes) {
     expect_top(rms_norm<T>(x, gamma), rms_norm<T>(top, gamma));
   }
   set_num_threads(before);
+}
+
+TYPED_TEST(Streaming, LargePoolsHaveTheBitsOfSmallOnes) {
+  using T = TypeParam;
+  const Array<T> rows = large<T>(32 * 64);
+  const View<T> x = rows.view().reshape({1, rows.rows(), 32, 64});
+  const Index half = rows.rows() / 2;
+  for (const int kernel : {2, 3}) {
+    for (const int padding : {0, 1}) {
+      const Array<T> mean = avg_pool2d<T>(x, kernel, {.stride = 2, .padding = padding});
+      const Array<T> most = max_pool2d<T>(x, kernel, {.stride = 2, .padding = padding});
+      for (const auto& [begin, end] : {std::pair{Index{0}, half}, std::pair{half, rows.rows()}}) {
+        const View<T> part = x.slice(1, {begin, end});
+        EXPECT_EQ(mean.view().slice(1, {begin, end}),
+                  avg_pool2d<T>(part, kernel, {.stride = 2, .padding = padding}));
+        EXPECT_EQ(most.view().slice(1, {begin, end}),
+                  max_pool2d<T>(part, kernel, {.stride = 2, .padding = padding}));
+      }
+    }
+  }
 }
 
 TYPED_TEST(Streaming, LargeBatchesAreNormalizedByChannel) {
