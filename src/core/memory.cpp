@@ -37,7 +37,7 @@ constexpr bool kKeepBlocks = true;
 
 constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kLarge = std::size_t{64} << 10;
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
+[[maybe_unused]] constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kMaxThreadCache = std::size_t{1} << 20;
 
 std::atomic<std::uint64_t> allocations{0};
