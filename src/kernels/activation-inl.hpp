@@ -18,7 +18,9 @@
 
 #include "hwy/highway.h"
 
+#include <cstddef>
 #include <limits>
+#include <type_traits>
 
 #include "kernels/map-inl.hpp"
 #include "kernels/math-inl.hpp"
@@ -39,6 +41,16 @@ struct ActivationConstants {
   hn::Vec<D> b;
   hn::Vec<D> one_over_a;
 };
+
+/// Base of formulas that are one long chain of operations with few constants. Where there are
+/// registers enough, eight vectors at a time instead of four spare 4 to 12 % of the time.
+struct Chain {};
+
+/// How many vectors at a time Member::Forward is given.
+template <class Member, class D>
+constexpr size_t ForwardUnroll() {
+  return std::is_base_of_v<Chain, Member> && HasTables<D>() ? 8 : 4;
+}
 
 /// The same number in every lane.
 template <class D>
@@ -166,7 +178,7 @@ struct Celu {
   }
 };
 
-struct SigmoidActivation {
+struct SigmoidActivation : Chain {
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Forward(D d, V x, const ActivationConstants<D>&) {
     return Sigmoid(d, x);
@@ -191,7 +203,7 @@ struct TanhActivation {
   }
 };
 
-struct Silu {
+struct Silu : Chain {
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Forward(D d, V x, const ActivationConstants<D>&) {
     return TimesSigmoid(d, x, x, hn::Set(d, ExpLowest<hn::TFromD<D>>()));
@@ -212,7 +224,7 @@ struct Mish {
     const V two = Number(d, 2);
     const V limit = Number(d, 20);
     const V z = AtMost(d, AtLeast(d, x, hn::Set(d, ExpLowest<hn::TFromD<D>>())), limit);
-    const ExpParts<D> exp(d, z);
+    const ExpParts<D, ExpUse::Factor> exp(d, z);
     const V q = exp.Mantissa(d);
     const V e = exp.Scale(d, q);
     const V x_e = exp.Scale(d, hn::Mul(z, q));
@@ -239,8 +251,7 @@ struct Gelu {
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Forward(D d, V x, const ActivationConstants<D>&) {
     const V t = AtMost(d, hn::Abs(x), hn::Set(d, NormalTailEnd<hn::TFromD<D>>()));
-    const V tail = TimesGaussian(d, hn::Mul(t, ScaledNormalTail(d, t)), t, 0.5);
-    return hn::Sub(AtLeast(d, x, hn::Zero(d)), tail);
+    return hn::Sub(AtLeast(d, x, hn::Zero(d)), TimesNormalTail(d, t));
   }
   // Phi(x) + x phi(x)
   template <class D, class V = hn::Vec<D>>
@@ -427,7 +438,7 @@ struct TanhShrink {
   }
 };
 
-struct ExpActivation {
+struct ExpActivation : Chain {
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE V Forward(D d, V x, const ActivationConstants<D>&) {
     return Exp(d, x);

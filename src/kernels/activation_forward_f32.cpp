@@ -15,8 +15,9 @@ namespace lamina::kernels::HWY_NAMESPACE {
 template <class Member>
 HWY_NOINLINE void ActivationForwardRun(const float* x, float* y, size_t n, double a, double b,
                                        bool stream) {
-  const ActivationConstants<hn::ScalableTag<float>> c(hn::ScalableTag<float>(), a, b);
-  MapTo<Member>(
+  using D = hn::ScalableTag<float>;
+  const ActivationConstants<D> c(D(), a, b);
+  MapTo<Member, ForwardUnroll<Member, D>()>(
       stream, n, y, [&c](auto d, auto v) HWY_ATTR { return Member::Forward(d, v, c); }, x);
 }
 

@@ -22,6 +22,7 @@
 #include <cstdint>
 
 #include "kernels/math_blocks-inl.hpp"
+#include "kernels/pieces-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::kernels::HWY_NAMESPACE {
@@ -112,49 +113,70 @@ constexpr T ExpHighest() {
   return sizeof(T) == 4 ? T(90) : T(711);
 }
 
-/// Sixteen floats to a vector have the sixteenth roots of 2 at hand: then n is a multiple of 1/16,
-/// r is so small that the polynomial needs three terms, and exp costs a quarter less.
+/// Sixteen floats to a vector have roots of 2 at hand: then n is a multiple of 1/16 or 1/32, r so
+/// small that the polynomial needs three terms or two, and exp costs a quarter less.
 template <class D>
 constexpr bool HasRoots() {
-  return LAMINA_MATH_AVX512 != 0 && sizeof(hn::TFromD<D>) == 4 && hn::MaxLanes(D()) == 16;
+  return HasTables<D>();
 }
 
-#if LAMINA_MATH_AVX512
+/// 2^(j / 32)
+alignas(64) constexpr float kRoots32[32] = {
+    1.0F,        1.02189715F, 1.04427378F, 1.0671404F,  1.09050773F, 1.11438674F, 1.13878863F,
+    1.16372486F, 1.18920712F, 1.21524736F, 1.24185781F, 1.26905096F, 1.29683955F, 1.32523664F,
+    1.35425555F, 1.38390988F, 1.41421356F, 1.44518081F, 1.47682615F, 1.50916443F, 1.54221083F,
+    1.57598085F, 1.61049033F, 1.64575548F, 1.68179283F, 1.7186193F,  1.75625216F, 1.79470908F,
+    1.83400809F, 1.87416763F, 1.91520656F, 1.95714412F};
+/// 2^(j / 16)
 alignas(64) constexpr float kRoots[16] = {1.0F,        1.04427378F, 1.09050773F, 1.13878863F,
                                           1.18920712F, 1.24185781F, 1.29683955F, 1.35425555F,
                                           1.41421356F, 1.47682615F, 1.54221083F, 1.61049033F,
                                           1.68179283F, 1.75625216F, 1.83400809F, 1.91520656F};
-/// What they are too small by, as a factor less 1.
-alignas(64) constexpr float kRootErrors[16] = {0.0F,
-                                               4.62854708e-08F,
-                                               -1.19921571e-08F,
-                                               4.72978236e-08F,
-                                               3.19341809e-08F,
-                                               3.62105731e-08F,
-                                               -3.09907208e-08F,
-                                               -7.47521317e-09F,
-                                               1.71142713e-08F,
-                                               -3.04768342e-08F,
-                                               5.23333425e-09F,
-                                               6.10759162e-09F,
-                                               -1.47196054e-08F,
-                                               -5.25879512e-09F,
-                                               -6.12825982e-09F,
-                                               5.14060921e-09F};
+#if LAMINA_MATH_AVX512
 /// 2^(j / 16), where j is in the lowest four bits.
 HWY_INLINE hn::Vec512<float> RootAt(hn::Vec512<float> j) {
-  return hn::Vec512<float>{
-      _mm512_permutexvar_ps(_mm512_castps_si512(j.raw), _mm512_load_ps(kRoots))};
-}
-HWY_INLINE hn::Vec512<float> RootErrorAt(hn::Vec512<float> j) {
-  return hn::Vec512<float>{
-      _mm512_permutexvar_ps(_mm512_castps_si512(j.raw), _mm512_load_ps(kRootErrors))};
+  return LookUp(kRoots, j);
 }
 #endif
 
-/// exp(x) = exp(r) * 2^n in parts, for x from ExpLowest to ExpHighest. With kRough the reduction
-/// has one step where there are roots, which costs another |x| / 20 ULP.
-template <class D, bool kRough = false>
+/// What exp is for. Where there are roots, Rough has one step of the reduction, which costs another
+/// |x| / 20 ULP, and Factor two terms of the polynomial, which costs another ULP.
+enum class ExpUse { Value, Rough, Factor };
+
+/// n, a multiple of 1/16 (or 1/32 for Factor) near x * factor, and the root 2^(fraction of n).
+template <class V>
+struct RootSplit {
+  V n;
+  V root;
+};
+
+template <ExpUse kUse, class D, class V = hn::Vec<D>>
+HWY_INLINE RootSplit<V> SplitRoot(D d, V x, double factor) {
+  // Adding 1.5 * 2^19 or 2^18 rounds; 16 n or 32 n is in the low bits.
+  const V shift = hn::Set(d, kUse == ExpUse::Factor ? 393216.0F : 786432.0F);
+  const V sum = hn::MulAdd(x, hn::Set(d, static_cast<float>(factor)), shift);
+  if constexpr (kUse == ExpUse::Factor) {
+    return {hn::Sub(sum, shift), LookUp(kRoots32, sum)};
+  } else {
+    return {hn::Sub(sum, shift), RootAt(sum)};
+  }
+}
+
+/// exp(sign * r) with the root.
+template <ExpUse kUse, class D, class V = hn::Vec<D>>
+HWY_INLINE V TimesRoot(D d, V root, V r, double sign = 1) {
+  const double s = sign;
+  V slope;
+  if constexpr (kUse == ExpUse::Factor) {
+    slope = Polynomial(d, r, s * 1.00001466, s * s * 0.5);
+  } else {
+    slope = Polynomial(d, r, s, s * s * 5.00019942e-01, s * s * s * 1.66670198e-01);
+  }
+  return hn::MulAdd(hn::Mul(root, r), slope, root);
+}
+
+/// exp(x) = exp(r) * 2^n in parts, for x from ExpLowest to ExpHighest.
+template <class D, ExpUse kUse = ExpUse::Value>
 class ExpParts {
   using T = hn::TFromD<D>;
   using V = hn::Vec<D>;
@@ -163,12 +185,10 @@ class ExpParts {
  public:
   HWY_INLINE ExpParts(D d, V x) {
     if constexpr (kRoots) {
-      // The integer 16 n is in the low bits of the sum.
-      const V shift = hn::Set(d, T(786432.0));
-      const V sum = hn::MulAdd(x, hn::Set(d, T(kLog2E)), shift);
-      root_ = RootAt(sum);
-      n_ = hn::Sub(sum, shift);
-      if constexpr (kRough) {
+      const RootSplit<V> split = SplitRoot<kUse>(d, x, kLog2E);
+      root_ = split.root;
+      n_ = split.n;
+      if constexpr (kUse == ExpUse::Rough) {
         r_ = hn::NegMulAdd(n_, hn::Set(d, T(0.693147180559945309)), x);
       } else {
         r_ = hn::NegMulAdd(n_, hn::Set(d, Ln2High<T>()), x);
@@ -186,8 +206,7 @@ class ExpParts {
   /// exp(r), with the root.
   HWY_INLINE V Mantissa(D d) const {
     if constexpr (kRoots) {
-      return hn::MulAdd(hn::Mul(root_, r_), Polynomial(d, r_, 1.0, 5.00019942e-01, 1.66670198e-01),
-                        root_);
+      return TimesRoot<kUse>(d, root_, r_);
     } else {
       return ExpReduced(d, r_);
     }
@@ -200,6 +219,7 @@ class ExpParts {
   /// exp(-r): exp(x) = Power() / Inverse().
   HWY_INLINE V Inverse(D d) const {
     if constexpr (kRoots) {
+      static_assert(kUse == ExpUse::Value);
       return Polynomial(d, r_, 1.0, -1.0, 5.00019942e-01, -1.66670198e-01);
     } else {
       return ExpReduced(d, r_, -1);
@@ -230,7 +250,8 @@ HWY_INLINE V ExpOfNegative(D d, V x) {
 /// rounding costs.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V ExpOfDifference(D d, V x) {
-  return ExpParts<D, true>(d, AtLeast(d, x, hn::Set(d, ExpLowest<hn::TFromD<D>>()))).Value(d);
+  return ExpParts<D, ExpUse::Rough>(d, AtLeast(d, x, hn::Set(d, ExpLowest<hn::TFromD<D>>())))
+      .Value(d);
 }
 
 /// exp(x) - 1 for x in [-40, 0]. 2.5 ULP.
@@ -388,19 +409,13 @@ HWY_INLINE V Sigmoid(D d, V x) {
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V Tanh(D d, V x) {
   using T = hn::TFromD<D>;
-  if constexpr (HasRoots<D>()) {
-    // With m = exp(2|x|) - 1: tanh |x| = m / (m + 2). The root of 2 is not exact, and m is small:
-    // its error has to come along.
-    const V shift = hn::Set(d, T(786432.0));
-    const V z = AtMost(d, hn::Abs(hn::Add(x, x)), hn::Set(d, T(20)));
-    const V sum = hn::MulAdd(z, hn::Set(d, T(kLog2E)), shift);
-    const V n = hn::Sub(sum, shift);
-    const V r = hn::NegMulAdd(n, hn::Set(d, T(0.693147180559945309)), z);
-    const V power = MulPow2(d, RootAt(sum), n);
-    const V q = Polynomial(d, r, 1.0, 0.5, 1.66666667e-01, 4.16666667e-02);
-    const V m =
-        hn::MulAdd(power, hn::MulAdd(r, q, RootErrorAt(sum)), hn::Sub(power, hn::Set(d, T(1))));
-    return hn::CopySign(hn::Div(m, hn::Add(m, hn::Set(d, T(2)))), x);
+  if constexpr (HasTables<D>()) {
+    // From 9.02 on it rounds to 1.
+    const V a = AtMost(d, hn::Abs(x), hn::Set(d, T(9.25)));
+    const V u = hn::Add(a, hn::Set(d, T(0.625)));
+    // The bit of 2 is set where u >= 2.
+    const V t = hn::Sub(a, hn::And(u, hn::Set(d, T(2))));
+    return hn::CopySignToAbs(Piecewise(d, kTanhPieces, t, u), x);
   } else {
     // With m = exp(-2|x|) - 1: tanh |x| = -m / (2 + m).
     const V z = AtLeast(d, hn::Mul(hn::Abs(x), hn::Set(d, T(-2))), hn::Set(d, T(-40)));
@@ -445,12 +460,37 @@ template <class D, class V = hn::Vec<D>>
 HWY_INLINE V TimesGaussian(D d, V v, V t, double scale) {
   using T = hn::TFromD<D>;
   const V square = hn::Mul(t, t);
-  const V n = NearestMultiple(d, square, -scale * kLog2E);
+  V n;
+  V root;
+  if constexpr (HasRoots<D>()) {
+    const RootSplit<V> split = SplitRoot<ExpUse::Factor>(d, square, -scale * kLog2E);
+    n = split.n;
+    root = split.root;
+  } else {
+    n = NearestMultiple(d, square, -scale * kLog2E);
+  }
   // t^2 + n ln2 / scale, so that exp(-scale * rest) is what 2^n leaves.
   const V high = hn::MulAdd(n, hn::Set(d, static_cast<T>(Ln2High<T>() / scale)), square);
   const V low =
       hn::MulAdd(n, hn::Set(d, static_cast<T>(Ln2Low<T>() / scale)), SquareLow(d, t, square));
-  return MulPow2(d, hn::Mul(v, ExpReduced(d, hn::Add(high, low), -scale)), n);
+  const V rest = hn::Add(high, low);
+  if constexpr (HasRoots<D>()) {
+    return MulPow2(d, hn::Mul(v, TimesRoot<ExpUse::Factor>(d, root, rest, -scale)), n);
+  } else {
+    return MulPow2(d, hn::Mul(v, ExpReduced(d, rest, -scale)), n);
+  }
+}
+
+/// t * Phi(-t) for t from 0 to NormalTailEnd.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V TimesNormalTail(D d, V t) {
+  if constexpr (HasTables<D>()) {
+    // Beyond 13.125 the result is denormal, the last piece does.
+    const V u = AtMost(d, hn::Add(t, hn::Set(d, 0.875F)), hn::Set(d, 13.5F));
+    return TimesGaussian(d, Piecewise(d, kTailPieces, t, u), t, 0.5);
+  } else {
+    return TimesGaussian(d, hn::Mul(t, ScaledNormalTail(d, t)), t, 0.5);
+  }
 }
 
 /// erfc(a) for a >= 0.

@@ -31,6 +31,8 @@ void Evaluate(MathFunction function, const T* x, T* y, size_t n) {
       return map([](auto d, auto v) HWY_ATTR { return Sigmoid(d, v); });
     case MathFunction::Tanh:
       return map([](auto d, auto v) HWY_ATTR { return Tanh(d, v); });
+    case MathFunction::TimesNormalTail:
+      return map([](auto d, auto v) HWY_ATTR { return TimesNormalTail(d, v); });
     case MathFunction::Erf:
       return map([](auto d, auto v) HWY_ATTR { return Erf(d, v); });
     case MathFunction::Erfc:

@@ -16,6 +16,7 @@ enum class MathFunction : std::uint8_t {
   Log1POfUnit,
   Sigmoid,
   Tanh,
+  TimesNormalTail,
   Erf,
   Erfc,
 };

@@ -46,6 +46,8 @@ const Case kCases[] = {
      [](long double x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); },
      3, -kInf, kInf},
     {"Tanh", MathFunction::Tanh, [](long double x) { return std::tanh(x); }, 3, -kInf, kInf},
+    {"TimesNormalTail", MathFunction::TimesNormalTail,
+     [](long double x) { return x * std::erfc(x / std::sqrt(2.0L)) / 2; }, 7, 0, 14.6},
     {"Erf", MathFunction::Erf, [](long double x) { return std::erf(x); }, 3, -kInf, kInf},
     {"Erfc", MathFunction::Erfc, [](long double x) { return std::erfc(x); }, 7, -kInf, kInf},
 };
@@ -152,6 +154,33 @@ TYPED_TEST(MathTest, ZerosKeepTheirSign) {
       EXPECT_EQ(y[1], 0);
       EXPECT_FALSE(std::signbit(y[0])) << static_cast<int>(f);
       EXPECT_TRUE(std::signbit(y[1])) << static_cast<int>(f);
+    }
+  }
+}
+
+TYPED_TEST(MathTest, TanhIsOddAndAtMostOne) {
+  using T = TypeParam;
+  const std::vector<T> x = samples<T>();
+  for (const simd::Target target : simd::supported_targets()) {
+    simd::force(target);
+    std::vector<T> minus_x(x.size());
+    std::vector<T> y(x.size());
+    std::vector<T> minus_y(x.size());
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      minus_x[i] = -x[i];
+    }
+    kernels::evaluate(MathFunction::Tanh, x.data(), y.data(), x.size());
+    kernels::evaluate(MathFunction::Tanh, minus_x.data(), minus_y.data(), x.size());
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      if (std::isnan(x[i])) {
+        ASSERT_TRUE(std::isnan(y[i]));
+        continue;
+      }
+      ASSERT_EQ(y[i], -minus_y[i]) << x[i];
+      ASSERT_LE(std::fabs(y[i]), T(1)) << x[i];
+      if (std::fabs(x[i]) >= T(20)) {
+        ASSERT_EQ(std::fabs(y[i]), T(1)) << x[i] << " on " << simd::to_string(target);
+      }
     }
   }
 }
