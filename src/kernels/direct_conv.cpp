@@ -259,7 +259,7 @@ void SumTile(const LineSums<T>& p, Index row, Index column) {
     HWY_UNROLL(8)
     for (int c = 0; c < kColumns; ++c) {
       T* const to = sums + (r * p.columns + c) * kLanes;
-      hn::StoreU(hn::Add(hn::LoadU(d, to), acc[r][c]), d, to);
+      hn::StoreU(p.adds ? hn::Add(hn::LoadU(d, to), acc[r][c]) : acc[r][c], d, to);
     }
   }
 }

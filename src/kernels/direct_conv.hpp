@@ -68,7 +68,7 @@ template <class T>
 [[nodiscard]] LineTiling point_tiling();
 
 /// sums[(m * columns + n) * lanes + i] += sum over v of rows[m][v.from + i] * b[n * b_stride + v.to
-/// + i] for m < count, n < columns and, of each vector v, i < v.count.
+/// + i] for m < count, n < columns and, of each vector v, i < v.count; without `adds` = that sum.
 template <class T>
 struct LineSums {
   const T* const* rows = nullptr;
@@ -79,6 +79,7 @@ struct LineSums {
   const LineVector* vectors = nullptr;
   Index vector_count = 0;
   T* sums = nullptr;
+  bool adds = true;
 };
 
 void line_sums(const LineSums<float>& sums);

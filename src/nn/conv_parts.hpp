@@ -61,6 +61,20 @@ void swap_inner(const T* from, Index rows, Index a, Index b, T* to) {
   }
 }
 
+/// line_sums of `count` vectors, a few at a time: what some columns multiply stays in the L1.
+/// Without `adds` it writes the sums.
+template <class T>
+void sum_positions(kernels::LineSums<T> sums, const kernels::LineVector* vectors, Index count,
+                   bool adds) {
+  constexpr Index kAtOnce = 112;
+  for (Index v = 0; v < count; v += kAtOnce) {
+    sums.vectors = vectors + v;
+    sums.vector_count = std::min(kAtOnce, count - v);
+    sums.adds = adds || v > 0;
+    kernels::line_sums(sums);
+  }
+}
+
 /// dw (outputs, rows) from the sums of `parts`, each (rows, outputs, lanes).
 template <class T>
 void finish_line_sums(T* sums, Index parts, Index rows, Index outputs, Index lanes, T* dw) {
