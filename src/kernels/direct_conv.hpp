@@ -85,8 +85,18 @@ struct LineSums {
 void line_sums(const LineSums<float>& sums);
 void line_sums(const LineSums<double>& sums);
 
-/// out[i] = the sum of vector i, for i < count.
-void lane_sums(const float* sums, Index count, float* out);
-void lane_sums(const double* sums, Index count, double* out);
+/// out[n * out_stride + m] = the sum of vector (m, n) over the lanes and over all parts, for m <
+/// rows, n < columns.
+template <class T>
+struct LaneSums {
+  const T* sums = nullptr;
+  Index rows = 0, columns = 0;
+  Index parts = 1, part_stride = 0;
+  T* out = nullptr;
+  Index out_stride = 0;
+};
+
+void lane_sums(const LaneSums<float>& sums);
+void lane_sums(const LaneSums<double>& sums);
 
 }  // namespace lamina::kernels

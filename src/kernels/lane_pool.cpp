@@ -26,34 +26,72 @@ HWY_INLINE void Take(D, V& acc, V x, M& taken) {
   acc = hn::IfThenElse(taken, x, acc);
 }
 
-template <bool kPlaces, class T>
-void LaneMaximaLine(const LaneBlocks& b, const T* HWY_RESTRICT upper, const T* HWY_RESTRICT lower,
+/// The maximum of a block, and whether it is in the right column and in the lower line.
+template <class D>
+struct BlockMaximum {
+  HWY_INLINE BlockMaximum(D, hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> c, hn::Vec<D> e) {
+    const auto right_above = hn::Gt(b, a);
+    const auto right_below = hn::Gt(e, c);
+    const auto above = hn::IfThenElse(right_above, b, a);
+    const auto below = hn::IfThenElse(right_below, e, c);
+    lower = hn::Gt(below, above);
+    value = hn::IfThenElse(lower, below, above);
+    right = hn::Or(hn::And(lower, right_below), hn::AndNot(lower, right_above));
+  }
+  hn::Vec<D> value;
+  hn::Mask<D> lower, right;
+};
+
+/// The same where elements may be NaN, of which the last is the maximum.
+template <class D>
+struct BlockMaximumOrNaN {
+  HWY_INLINE BlockMaximumOrNaN(D d, hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> c, hn::Vec<D> e)
+      : value(a) {
+    hn::Mask<D> second, third, fourth;
+    Take(d, value, b, second);
+    Take(d, value, c, third);
+    Take(d, value, e, fourth);
+    lower = hn::Or(third, fourth);
+    right = hn::Or(fourth, hn::AndNot(third, second));
+  }
+  hn::Vec<D> value;
+  hn::Mask<D> lower, right;
+};
+
+/// A line; false, and what is written is of no use, if there may have been NaN where Block does not
+/// expect it.
+template <template <class> class Block, bool kPlaces, class T>
+bool LaneMaximaLine(const LaneBlocks& b, const T* HWY_RESTRICT upper, const T* HWY_RESTRICT lower,
                     T* HWY_RESTRICT y, std::uint8_t* HWY_RESTRICT places) {
   const hn::ScalableTag<T> d;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
+  const Index bytes = MaskBytes(d);
   const auto zero = hn::Zero(d);
   const auto there = hn::FirstN(d, static_cast<size_t>(b.images));
+  auto all = zero;
   for (Index i = 0; i < b.count; ++i, upper += 2 * lanes, lower += 2 * lanes) {
-    auto acc = hn::LoadU(d, upper);
-    hn::Mask<decltype(d)> second, third, fourth;
-    Take(d, acc, hn::LoadU(d, upper + lanes), second);
-    Take(d, acc, hn::LoadU(d, lower), third);
-    Take(d, acc, hn::LoadU(d, lower + lanes), fourth);
-    const auto off = hn::Le(acc, zero);
+    const auto first = hn::LoadU(d, upper);
+    const auto second = hn::LoadU(d, upper + lanes);
+    const auto third = hn::LoadU(d, lower);
+    const auto fourth = hn::LoadU(d, lower + lanes);
+    all = hn::Add(all, hn::Add(hn::Add(first, second), hn::Add(third, fourth)));
+    const Block<decltype(d)> block(d, first, second, third, fourth);
+    const auto off = hn::Le(block.value, zero);
     // ReLU leaves NaN, and turns -0 into 0.
-    hn::StoreU(b.relu ? hn::IfThenZeroElse(off, acc) : acc, d, y + i * lanes);
+    hn::StoreU(b.relu ? hn::IfThenZeroElse(off, block.value) : block.value, d, y + i * lanes);
     if constexpr (kPlaces) {
       const auto open = b.relu ? hn::AndNot(off, there) : there;
-      const auto nan = hn::And(there, hn::IsNaN(acc));
+      const auto below = hn::And(block.lower, open);
+      const auto above = hn::AndNot(block.lower, open);
       std::uint8_t* const to = places + i * kLanePlaceBytes;
-      const Index bytes = MaskBytes(d);
-      hn::StoreMaskBits(d, hn::AndNot(hn::Or(hn::Or(second, third), fourth), open), to);
-      hn::StoreMaskBits(d, hn::And(hn::AndNot(hn::Or(third, fourth), second), open), to + bytes);
-      hn::StoreMaskBits(d, hn::And(hn::AndNot(fourth, third), open), to + 2 * bytes);
-      hn::StoreMaskBits(d, hn::And(fourth, open), to + 3 * bytes);
-      hn::StoreMaskBits(d, nan, to + kTaps * bytes);
+      hn::StoreMaskBits(d, hn::AndNot(block.right, above), to);
+      hn::StoreMaskBits(d, hn::And(block.right, above), to + bytes);
+      hn::StoreMaskBits(d, hn::AndNot(block.right, below), to + 2 * bytes);
+      hn::StoreMaskBits(d, hn::And(block.right, below), to + 3 * bytes);
+      hn::StoreMaskBits(d, hn::And(there, hn::IsNaN(block.value)), to + kTaps * bytes);
     }
   }
+  return hn::AllFalse(d, hn::IsNaN(all));
 }
 
 template <class T>
@@ -85,13 +123,21 @@ void LaneMaximaBackward(const LaneBlocks& b, const T* HWY_RESTRICT dy,
   hn::StoreU(hn::Add(hn::LoadU(d, sum), total), d, sum);
 }
 
+template <bool kPlaces, class T>
+void LaneMaximaEither(const LaneBlocks& b, const T* upper, const T* lower, T* y,
+                      std::uint8_t* places) {
+  if (!LaneMaximaLine<BlockMaximum, kPlaces>(b, upper, lower, y, places)) {
+    LaneMaximaLine<BlockMaximumOrNaN, kPlaces>(b, upper, lower, y, places);
+  }
+}
+
 template <class T>
 void LaneMaximaRun(const LaneBlocks& b, const T* upper, const T* lower, T* y,
                    std::uint8_t* places) {
   if (places == nullptr) {
-    LaneMaximaLine<false>(b, upper, lower, y, places);
+    LaneMaximaEither<false>(b, upper, lower, y, places);
   } else {
-    LaneMaximaLine<true>(b, upper, lower, y, places);
+    LaneMaximaEither<true>(b, upper, lower, y, places);
   }
 }
 

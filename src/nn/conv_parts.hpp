@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "kernels/arithmetic.hpp"
 #include "kernels/direct_conv.hpp"
 #include "lamina/core/parallel.hpp"
 #include "nn/conv_core.hpp"
@@ -77,21 +76,19 @@ void sum_positions(kernels::LineSums<T> sums, const kernels::LineVector* vectors
 
 /// dw (outputs, rows) from the sums of `parts`, each (rows, outputs, lanes).
 template <class T>
-void finish_line_sums(T* sums, Index parts, Index rows, Index outputs, Index lanes, T* dw) {
+void finish_line_sums(const T* sums, Index parts, Index rows, Index outputs, Index lanes, T* dw) {
   constexpr Index kGrain = 1024;  // sums
-  const Buffer<T> turned(rows * outputs);
   parallel_for(rows, std::max<Index>(1, kGrain / outputs), [&](Index begin, Index end) {
-    const Index first = begin * outputs * lanes;
-    const Index count = (end - begin) * outputs;
-    for (Index part = 1; part < parts; ++part) {
-      const T* const more = sums + part * rows * outputs * lanes;
-      kernels::binary(BinaryOp::Add, sums + first, more + first, sums + first, count * lanes);
-    }
-    kernels::lane_sums(sums + first, count, turned.data() + begin * outputs);
+    kernels::LaneSums<T> part;
+    part.sums = sums + begin * outputs * lanes;
+    part.rows = end - begin;
+    part.columns = outputs;
+    part.parts = parts;
+    part.part_stride = rows * outputs * lanes;
+    part.out = dw + begin;
+    part.out_stride = rows;
+    kernels::lane_sums(part);
   });
-  for (Index row = 0; row < rows; ++row) {
-    for (Index o = 0; o < outputs; ++o) dw[o * rows + row] = turned.data()[row * outputs + o];
-  }
 }
 
 }  // namespace lamina::nn::detail
