@@ -10,52 +10,74 @@ namespace lamina::kernels::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Places are five masks of a vector: one for each tap to which the gradient goes, and where that is
-// NaN.
-inline constexpr int kTaps = 4;
+// A place is a byte: a bit for the tap to which the gradient goes, and one where that is NaN.
+inline constexpr int kFirst = 1, kSecond = 2, kThird = 4, kFourth = 8, kNotANumber = 16;
 
 template <class D>
-HWY_INLINE Index MaskBytes(D d) {
-  return (static_cast<Index>(hn::Lanes(d)) + 7) / 8;
+using PlaceBytes = hn::Rebind<std::uint8_t, D>;
+template <class D>
+using Places = hn::Vec<hn::RebindToUnsigned<D>>;
+
+template <class D>
+HWY_INLINE Places<D> Bit(D, int bit) {
+  const hn::RebindToUnsigned<D> du;
+  return hn::Set(du, static_cast<hn::TFromD<decltype(du)>>(bit));
 }
 
-/// Takes x where it is greater than acc or NaN; the first of equals stays.
-template <class D, class V, class M>
-HWY_INLINE void Take(D, V& acc, V x, M& taken) {
-  taken = hn::Or(hn::Gt(x, acc), hn::IsNaN(x));
-  acc = hn::IfThenElse(taken, x, acc);
+template <class D>
+HWY_INLINE Places<D> LoadPlaces(D, const std::uint8_t* from) {
+  const hn::RebindToUnsigned<D> du;
+  const auto bytes = hn::LoadU(PlaceBytes<D>(), from);
+  if constexpr (sizeof(hn::TFromD<D>) == 8) {
+    return hn::PromoteTo(du, hn::PromoteTo(hn::Rebind<std::uint32_t, D>(), bytes));
+  } else {
+    return hn::PromoteTo(du, bytes);
+  }
 }
 
-/// The maximum of a block, and whether it is in the right column and in the lower line.
+/// The maximum of a block and its place.
 template <class D>
 struct BlockMaximum {
-  HWY_INLINE BlockMaximum(D, hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> c, hn::Vec<D> e) {
-    const auto right_above = hn::Gt(b, a);
-    const auto right_below = hn::Gt(e, c);
-    const auto above = hn::IfThenElse(right_above, b, a);
-    const auto below = hn::IfThenElse(right_below, e, c);
-    lower = hn::Gt(below, above);
+  HWY_INLINE BlockMaximum(D d, hn::Vec<D> first, hn::Vec<D> second, hn::Vec<D> third,
+                          hn::Vec<D> fourth) {
+    const hn::RebindToUnsigned<D> du;
+    const auto right_above = hn::Gt(second, first);
+    const auto right_below = hn::Gt(fourth, third);
+    const auto above = hn::IfThenElse(right_above, second, first);
+    const auto below = hn::IfThenElse(right_below, fourth, third);
+    const auto lower = hn::Gt(below, above);
     value = hn::IfThenElse(lower, below, above);
-    right = hn::Or(hn::And(lower, right_below), hn::AndNot(lower, right_above));
+    place = hn::IfThenElse(
+        hn::RebindMask(du, lower),
+        hn::IfThenElse(hn::RebindMask(du, right_below), Bit(d, kFourth), Bit(d, kThird)),
+        hn::IfThenElse(hn::RebindMask(du, right_above), Bit(d, kSecond), Bit(d, kFirst)));
   }
   hn::Vec<D> value;
-  hn::Mask<D> lower, right;
+  Places<D> place;
 };
 
 /// The same where elements may be NaN, of which the last is the maximum.
 template <class D>
 struct BlockMaximumOrNaN {
-  HWY_INLINE BlockMaximumOrNaN(D d, hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> c, hn::Vec<D> e)
-      : value(a) {
-    hn::Mask<D> second, third, fourth;
-    Take(d, value, b, second);
-    Take(d, value, c, third);
-    Take(d, value, e, fourth);
-    lower = hn::Or(third, fourth);
-    right = hn::Or(fourth, hn::AndNot(third, second));
+  HWY_INLINE BlockMaximumOrNaN(D d, hn::Vec<D> first, hn::Vec<D> second, hn::Vec<D> third,
+                               hn::Vec<D> fourth)
+      : value(first), place(Bit(d, kFirst)) {
+    Take(d, second, kSecond);
+    Take(d, third, kThird);
+    Take(d, fourth, kFourth);
+    const hn::RebindToUnsigned<D> du;
+    place = hn::IfThenElse(hn::RebindMask(du, hn::IsNaN(value)), hn::Or(place, Bit(d, kNotANumber)),
+                           place);
+  }
+  /// Where x is greater, or NaN: the first of equals stays.
+  HWY_INLINE void Take(D d, hn::Vec<D> x, int bit) {
+    const hn::RebindToUnsigned<D> du;
+    const auto taken = hn::Or(hn::Gt(x, value), hn::IsNaN(x));
+    value = hn::IfThenElse(taken, x, value);
+    place = hn::IfThenElse(hn::RebindMask(du, taken), Bit(d, bit), place);
   }
   hn::Vec<D> value;
-  hn::Mask<D> lower, right;
+  Places<D> place;
 };
 
 /// A line; false, and what is written is of no use, if there may have been NaN where Block does not
@@ -64,31 +86,30 @@ template <template <class> class Block, bool kPlaces, class T>
 bool LaneMaximaLine(const LaneBlocks& b, const T* HWY_RESTRICT upper, const T* HWY_RESTRICT lower,
                     T* HWY_RESTRICT y, std::uint8_t* HWY_RESTRICT places) {
   const hn::ScalableTag<T> d;
+  const hn::RebindToUnsigned<decltype(d)> du;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
-  const Index bytes = MaskBytes(d);
   const auto zero = hn::Zero(d);
-  const auto there = hn::FirstN(d, static_cast<size_t>(b.images));
+  const auto there = hn::FirstN(du, static_cast<size_t>(b.images));
+  const Index count = b.count;
+  const bool relu = b.relu;
   auto all = zero;
-  for (Index i = 0; i < b.count; ++i, upper += 2 * lanes, lower += 2 * lanes) {
+  for (Index i = 0; i < count; ++i, upper += 2 * lanes, lower += 2 * lanes) {
     const auto first = hn::LoadU(d, upper);
     const auto second = hn::LoadU(d, upper + lanes);
     const auto third = hn::LoadU(d, lower);
     const auto fourth = hn::LoadU(d, lower + lanes);
     all = hn::Add(all, hn::Add(hn::Add(first, second), hn::Add(third, fourth)));
-    const Block<decltype(d)> block(d, first, second, third, fourth);
-    const auto off = hn::Le(block.value, zero);
-    // ReLU leaves NaN, and turns -0 into 0.
-    hn::StoreU(b.relu ? hn::IfThenZeroElse(off, block.value) : block.value, d, y + i * lanes);
+    Block<decltype(d)> block(d, first, second, third, fourth);
+    if (relu) {
+      // It leaves NaN, and turns -0 into 0.
+      const auto off = hn::Le(block.value, zero);
+      block.value = hn::IfThenZeroElse(off, block.value);
+      block.place = hn::IfThenZeroElse(hn::RebindMask(du, off), block.place);
+    }
+    hn::StoreU(block.value, d, y + i * lanes);
     if constexpr (kPlaces) {
-      const auto open = b.relu ? hn::AndNot(off, there) : there;
-      const auto below = hn::And(block.lower, open);
-      const auto above = hn::AndNot(block.lower, open);
-      std::uint8_t* const to = places + i * kLanePlaceBytes;
-      hn::StoreMaskBits(d, hn::AndNot(block.right, above), to);
-      hn::StoreMaskBits(d, hn::And(block.right, above), to + bytes);
-      hn::StoreMaskBits(d, hn::AndNot(block.right, below), to + 2 * bytes);
-      hn::StoreMaskBits(d, hn::And(block.right, below), to + 3 * bytes);
-      hn::StoreMaskBits(d, hn::And(there, hn::IsNaN(block.value)), to + kTaps * bytes);
+      hn::StoreU(hn::TruncateTo(PlaceBytes<decltype(d)>(), hn::IfThenElseZero(there, block.place)),
+                 PlaceBytes<decltype(d)>(), places + i * lanes);
     }
   }
   return hn::AllFalse(d, hn::IsNaN(all));
@@ -100,27 +121,30 @@ void LaneMaximaBackward(const LaneBlocks& b, const T* HWY_RESTRICT dy,
                         T* HWY_RESTRICT lower, T* HWY_RESTRICT sum) {
   const hn::ScalableTag<T> d;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
-  const Index bytes = MaskBytes(d);
   const auto zero = hn::Zero(d);
   const auto nan = hn::NaN(d);
-  auto total = zero;
-  for (Index i = 0; i < b.count; ++i, upper += 2 * lanes, lower += 2 * lanes) {
-    const std::uint8_t* const from = places + i * kLanePlaceBytes;
+  const Index count = b.count;
+  const bool relu = b.relu;
+  auto total = hn::LoadU(d, sum);
+  for (Index i = 0; i < count; ++i, upper += 2 * lanes, lower += 2 * lanes) {
+    const auto place = LoadPlaces(d, places + i * lanes);
+    const auto at = [&](int bit)
+                        HWY_ATTR { return hn::RebindMask(d, hn::TestBit(place, Bit(d, bit))); };
     // A sum, as a gradient is: -0 becomes 0.
     auto g = hn::Add(hn::LoadU(d, dy + i * lanes), zero);
-    if (b.relu) g = hn::IfThenElse(hn::LoadMaskBits(d, from + kTaps * bytes), nan, g);
-    const auto first = hn::LoadMaskBits(d, from);
-    const auto second = hn::LoadMaskBits(d, from + bytes);
-    const auto third = hn::LoadMaskBits(d, from + 2 * bytes);
-    const auto fourth = hn::LoadMaskBits(d, from + 3 * bytes);
-    hn::StoreU(hn::IfThenElseZero(first, g), d, upper);
-    hn::StoreU(hn::IfThenElseZero(second, g), d, upper + lanes);
-    hn::StoreU(hn::IfThenElseZero(third, g), d, lower);
-    hn::StoreU(hn::IfThenElseZero(fourth, g), d, lower + lanes);
-    const auto open = hn::Or(hn::Or(first, second), hn::Or(third, fourth));
-    total = hn::Add(total, hn::IfThenElseZero(open, g));
+    if (relu) g = hn::IfThenElse(at(kNotANumber), nan, g);
+    const auto first = hn::IfThenElseZero(at(kFirst), g);
+    const auto second = hn::IfThenElseZero(at(kSecond), g);
+    const auto third = hn::IfThenElseZero(at(kThird), g);
+    const auto fourth = hn::IfThenElseZero(at(kFourth), g);
+    hn::StoreU(first, d, upper);
+    hn::StoreU(second, d, upper + lanes);
+    hn::StoreU(third, d, lower);
+    hn::StoreU(fourth, d, lower + lanes);
+    // One of them.
+    total = hn::Add(total, hn::Add(hn::Add(first, second), hn::Add(third, fourth)));
   }
-  hn::StoreU(hn::Add(hn::LoadU(d, sum), total), d, sum);
+  hn::StoreU(total, d, sum);
 }
 
 template <bool kPlaces, class T>

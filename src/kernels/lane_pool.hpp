@@ -9,10 +9,6 @@
 
 namespace lamina::kernels {
 
-/// Bytes that say where the maxima of a vector were, and that have to lie behind the last ones.
-inline constexpr Index kLanePlaceBytes = 10;
-inline constexpr Index kLanePlaceSlack = 8;
-
 /// Blocks of two adjacent lines.
 struct LaneBlocks {
   Index count = 0;    ///< blocks
@@ -21,7 +17,8 @@ struct LaneBlocks {
 };
 
 /// y: the maxima of `count` blocks of the lines `upper` and `lower`, in vectors; with their places,
-/// unless that is nullptr. NaN propagates, the first of equals is taken.
+/// a byte each, unless that is nullptr: 1 << (2 * row + column), and with it 16 for a maximum that
+/// is NaN, or 0 where there is no gradient. NaN propagates, the first of equals is taken.
 void lane_maxima(const LaneBlocks& blocks, const float* upper, const float* lower, float* y,
                  std::uint8_t* places);
 void lane_maxima(const LaneBlocks& blocks, const double* upper, const double* lower, double* y,

@@ -1,6 +1,7 @@
 #include "nn/conv_maxima.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "kernels/lane_pool.hpp"
@@ -142,15 +143,15 @@ class Backward {
   void spread_lines(Index block, Index h, Index count, const T* dy, T* to, T* bias_sums) const {
     const Turned& pooled = plan_.pooled;
     const kernels::LaneBlocks blocks{pooled.width, pooled.images_of(block), places_.relu};
-    const std::uint8_t* const masks =
-        places_.masks.data() + block * plan_.places_in_block() * kernels::kLanePlaceBytes;
+    const std::uint8_t* const taps =
+        places_.taps.data() + block * plan_.places_in_block() * pooled.lanes;
     for (Index o = 0; o < plan_.outputs(); ++o) {
       for (Index i = 0; i < count; ++i) {
         const Index place = plan_.place(o, h + i);
         T* const upper = to + o * plane_ + 2 * i * line_ + left_;
         kernels::lane_maxima_backward(blocks, dy + place * pooled.lanes,
-                                      masks + place * kernels::kLanePlaceBytes, upper,
-                                      upper + line_, bias_sums + o * pooled.lanes);
+                                      taps + place * pooled.lanes, upper, upper + line_,
+                                      bias_sums + o * pooled.lanes);
       }
     }
   }
@@ -195,7 +196,6 @@ class Backward {
 template <class T>
 Array<T> spread_plainly(const ConvShape& shape, const View<T>& dy, const ConvMaximaPlaces& places) {
   Array<T> out = Array<T>::zeros({shape.images, shape.out_channels, shape.out[1], shape.out[2]});
-  const Index bytes = ceil_div(places.lanes, 8);
   const Index height = shape.out[1] / 2;
   const Index width = shape.out[2] / 2;
   for (Index n = 0; n < shape.images; ++n) {
@@ -205,15 +205,11 @@ Array<T> spread_plainly(const ConvShape& shape, const View<T>& dy, const ConvMax
         for (Index v = 0; v < width; ++v) {
           const Index vector =
               ((n / places.lanes * shape.out_channels + o) * height + h) * width + v;
-          const std::uint8_t* const masks =
-              places.masks.data() + vector * kernels::kLanePlaceBytes + lane / 8;
-          const auto is_set = [&](Index mask) {
-            return (masks[mask * bytes] >> (lane % 8) & 1) != 0;
-          };
+          const int place = places.taps.data()[vector * places.lanes + lane];
           for (Index tap = 0; tap < 4; ++tap) {
-            if (!is_set(tap)) continue;
+            if ((place >> tap & 1) == 0) continue;
             out(n, o, 2 * h + tap / 2, 2 * v + tap % 2) =
-                places.relu && is_set(4) ? std::numeric_limits<T>::quiet_NaN() : dy(n, o, h, v);
+                places.relu && place > 15 ? std::numeric_limits<T>::quiet_NaN() : dy(n, o, h, v);
           }
         }
       }
@@ -267,10 +263,9 @@ ConvMaxima<T> conv_maxima(const View<T>& x, const View<T>& weight, const View<T>
   ConvMaxima<T> maxima{Array<T>::empty({pooled.images, outputs, pooled.height, pooled.width}),
                        {{}, pooled.lanes, relu}};
   const ConvImage<T> y = image_at(maxima.values.data(), {1, pooled.height, pooled.width}, outputs);
-  const Index place_bytes = plan.places_in_block() * kernels::kLanePlaceBytes;
+  const Index in_block = plan.places_in_block() * pooled.lanes;
   if (with_places) {
-    maxima.places.masks =
-        Buffer<std::uint8_t>(pooled.blocks * place_bytes + kernels::kLanePlaceSlack);
+    maxima.places.taps = Buffer<std::uint8_t>(pooled.blocks * in_block);
   }
   const AbreastProduct<T> product(plan.conv, false, weights.data(), 2 * pooled.width);
   parallel_for(pooled.blocks, 1, [&](Index begin, Index end) {
@@ -285,11 +280,10 @@ ConvMaxima<T> conv_maxima(const View<T>& x, const View<T>& weight, const View<T>
         for (Index o = 0; o < outputs; ++o) {
           const T* const upper = lines.data() + 2 * o * plan.line();
           const Index place = plan.place(o, h);
-          kernels::lane_maxima(blocks, upper, upper + plan.line(),
-                               found.data() + place * pooled.lanes,
-                               with_places ? maxima.places.masks.data() + block * place_bytes +
-                                                 place * kernels::kLanePlaceBytes
-                                           : nullptr);
+          kernels::lane_maxima(
+              blocks, upper, upper + plan.line(), found.data() + place * pooled.lanes,
+              with_places ? maxima.places.taps.data() + block * in_block + place * pooled.lanes
+                          : nullptr);
         }
       }
       turn_out(pooled, found.data(), block, block + 1, y);

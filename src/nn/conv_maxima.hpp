@@ -14,7 +14,7 @@ namespace lamina::nn::detail {
 
 /// Where the maxima were, for the gradient: see kernels/lane_pool.hpp.
 struct ConvMaximaPlaces {
-  Buffer<std::uint8_t> masks;
+  Buffer<std::uint8_t> taps;
   Index lanes = 0;  ///< of a vector when they were found
   bool relu = false;
 };
