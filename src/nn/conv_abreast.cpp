@@ -145,8 +145,6 @@ void abreast_weight_gradient(const ConvShape& shape, const ConvImage<const T>& d
                              const ConvImage<const T>& x, T* dw) {
   const GradientPlan p = GradientPlan::make<T>(shape);
   const Index lanes = p.x.lanes;
-  const Buffer<T> x_turned(p.x.size());
-  const Buffer<T> dy_turned(p.dy.size());
   std::vector<kernels::LineVector> vectors;
   for (Index h = 0; h < shape.out[1]; ++h) {
     for (Index v = 0; v < shape.out[2]; ++v) {
@@ -154,20 +152,24 @@ void abreast_weight_gradient(const ConvShape& shape, const ConvImage<const T>& d
                          (h * shape.out[2] + v) * lanes, lanes});
     }
   }
-  const Buffer<T> sums(p.parts * p.sums);
+  // Lanes are added up where their sums are, in the caches of one core.
+  const Index weights = p.rows * shape.out_channels;
+  const Buffer<T> parts(p.parts * weights);
   parallel_for(p.parts, 1, [&](Index begin, Index end) {
+    const Buffer<T> x_turned(p.x.block());
+    const Buffer<T> dy_turned(p.dy.block());
+    const Buffer<T> sums(p.sums);
     std::vector<const T*> seen(static_cast<std::size_t>(p.rows));
     for (Index part = begin; part < end; ++part) {
-      T* const own = sums.data() + part * p.sums;
       const Index begin_block = p.x.blocks * part / p.parts;
       const Index end_block = p.x.blocks * (part + 1) / p.parts;
       for (Index block = begin_block; block < end_block; ++block) {
-        turn_in(p.x, x, block, block + 1, x_turned.data() + block * p.x.block());
-        turn_in(p.dy, dy, block, block + 1, dy_turned.data() + block * p.dy.block());
+        turn_in(p.x, x, block, block + 1, x_turned.data());
+        turn_in(p.dy, dy, block, block + 1, dy_turned.data());
         for (Index row = 0; row < p.rows; ++row) {
           const Index tap = row % shape.taps();
           seen[static_cast<std::size_t>(row)] =
-              x_turned.data() + block * p.x.block() + row / shape.taps() * p.x.plane() +
+              x_turned.data() + row / shape.taps() * p.x.plane() +
               (tap / shape.kernel[2] * shape.dilation[1] * p.x.padded_width +
                tap % shape.kernel[2] * shape.dilation[2]) *
                   lanes;
@@ -175,16 +177,17 @@ void abreast_weight_gradient(const ConvShape& shape, const ConvImage<const T>& d
         kernels::LineSums<T> product;
         product.rows = seen.data();
         product.count = p.rows;
-        product.b = dy_turned.data() + block * p.dy.block();
+        product.b = dy_turned.data();
         product.b_stride = p.dy.plane();
         product.columns = shape.out_channels;
-        product.sums = own;
+        product.sums = sums.data();
         sum_positions(product, vectors.data(), static_cast<Index>(vectors.size()),
                       block > begin_block);
       }
+      sum_lanes(sums.data(), p.rows, shape.out_channels, parts.data() + part * weights);
     }
   });
-  finish_line_sums(sums.data(), p.parts, p.rows, shape.out_channels, lanes, dw);
+  add_parts(parts.data(), p.parts, weights, dw);
 }
 
 template <class T>
@@ -195,7 +198,9 @@ Index abreast_gradient_parts(const ConvShape& shape) {
 template <class T>
 Index abreast_gradient_bytes(const ConvShape& shape, Index threads) {
   const GradientPlan p = GradientPlan::make<T>(shape);
-  return (p.x.size() + p.dy.size() + p.parts * p.sums + threads * p.x.plane()) *
+  const Index at_once = std::min(threads, p.parts);
+  return (at_once * (p.x.block() + p.dy.block() + p.sums + p.x.plane()) +
+          p.parts * p.rows * shape.out_channels) *
              static_cast<Index>(sizeof(T)) +
          p.dy.plane() / p.dy.lanes * static_cast<Index>(sizeof(kernels::LineVector));
 }

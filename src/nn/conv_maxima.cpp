@@ -313,24 +313,26 @@ void conv_maxima_backward(const View<T>& dy, const View<T>& x, const View<T>& we
                              dweight.defined());
   const Index lanes = places.lanes;
   const Index outputs = shape.out_channels;
-  const Index size = dweight.defined() ? backward.rows() * outputs * lanes : 0;
+  const Index weights_size = dweight.defined() ? backward.rows() * outputs : 0;
   const Index parts = abreast_gradient_parts<T>(shape);
-  const Buffer<T> sums(parts * size);
-  const Buffer<T> bias_sums(parts * outputs * lanes);
+  const Buffer<T> dweights(parts * weights_size);
+  const Buffer<T> dbiases(parts * outputs);
   parallel_for(parts, 1, [&](Index begin, Index end) {
+    // Lanes are added up where their sums are, in the caches of one core.
+    const Buffer<T> sums(weights_size * lanes);
+    const Buffer<T> bias_sums(outputs * lanes);
     for (Index part = begin; part < end; ++part) {
-      T* const own = bias_sums.data() + part * outputs * lanes;
-      std::fill_n(own, outputs * lanes, T(0));
+      std::fill_n(bias_sums.data(), outputs * lanes, T(0));
       backward.run(backward.blocks() * part / parts, backward.blocks() * (part + 1) / parts,
-                   sums.data() + part * size, own);
+                   sums.data(), bias_sums.data());
+      if (dweight.defined()) {
+        sum_lanes(sums.data(), backward.rows(), outputs, dweights.data() + part * weights_size);
+      }
+      sum_lanes(bias_sums.data(), 1, outputs, dbiases.data() + part * outputs);
     }
   });
-  if (dweight.defined()) {
-    finish_line_sums(sums.data(), parts, backward.rows(), outputs, lanes, dweight.data());
-  }
-  if (dbias.defined()) {
-    finish_line_sums(bias_sums.data(), parts, 1, outputs, lanes, dbias.data());
-  }
+  if (dweight.defined()) add_parts(dweights.data(), parts, weights_size, dweight.data());
+  if (dbias.defined()) add_parts(dbiases.data(), parts, outputs, dbias.data());
 }
 
 #define LAMINA_INSTANTIATE(T)                                                        \

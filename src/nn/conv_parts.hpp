@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "kernels/arithmetic.hpp"
 #include "kernels/direct_conv.hpp"
 #include "lamina/core/parallel.hpp"
 #include "nn/conv_core.hpp"
@@ -71,6 +72,27 @@ void sum_positions(kernels::LineSums<T> sums, const kernels::LineVector* vectors
     sums.vector_count = std::min(kAtOnce, count - v);
     sums.adds = adds || v > 0;
     kernels::line_sums(sums);
+  }
+}
+
+/// out (outputs, rows) from sums (rows, outputs, lanes).
+template <class T>
+void sum_lanes(const T* sums, Index rows, Index outputs, T* out) {
+  kernels::LaneSums<T> all;
+  all.sums = sums;
+  all.rows = rows;
+  all.columns = outputs;
+  all.out = out;
+  all.out_stride = rows;
+  kernels::lane_sums(all);
+}
+
+/// out[i] = the sum over the parts of parts[part * count + i].
+template <class T>
+void add_parts(const T* parts, Index part_count, Index count, T* out) {
+  std::copy_n(parts, count, out);
+  for (Index part = 1; part < part_count; ++part) {
+    kernels::binary(BinaryOp::Add, out, parts + part * count, out, count);
   }
 }
 
