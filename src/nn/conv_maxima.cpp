@@ -1,7 +1,9 @@
 #include "nn/conv_maxima.hpp"
 
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "kernels/lane_pool.hpp"
@@ -20,6 +22,8 @@ namespace {
 constexpr Index kManyBlocks = 4;
 // Bytes of lines of a gradient that are spread and multiplied at once: they stay in the L1.
 constexpr Index kLineBytes = 24 * 1024;
+// Positions after which what the bias gets is put aside.
+constexpr Index kSummedPositions = 256;
 
 constexpr std::string_view kName = "conv2d";
 
@@ -93,8 +97,8 @@ class Backward {
   [[nodiscard]] Index rows() const { return shape_.in_channels * shape_.taps(); }
 
   /// Blocks [first, last): their input gradient, in `sums` (rows, outputs, lanes) what the weights
-  /// get and, added to `bias_sums` (outputs, lanes), what the bias gets.
-  void run(Index first, Index last, T* sums, T* bias_sums) const {
+  /// get and, added to `bias_sums` (outputs), what the bias gets.
+  void run(Index first, Index last, T* sums, double* bias_sums) const {
     const Turned& source = plan_.conv.source;
     const Turned& result = into_x_.result;
     const Buffer<T> dy(plan_.pooled.block());
@@ -140,18 +144,24 @@ class Backward {
     }
   }
 
-  void spread_lines(Index block, Index h, Index count, const T* dy, T* to, T* bias_sums) const {
+  void spread_lines(Index block, Index h, Index count, const T* dy, T* to,
+                    double* bias_sums) const {
     const Turned& pooled = plan_.pooled;
     const kernels::LaneBlocks blocks{pooled.width, pooled.images_of(block), places_.relu};
     const std::uint8_t* const taps =
         places_.taps.data() + block * plan_.places_in_block() * pooled.lanes;
+    // Sums of lanes are put aside as those of a reduction are: in double.
+    const Index together = std::max<Index>(1, kSummedPositions / pooled.width);
     for (Index o = 0; o < plan_.outputs(); ++o) {
+      alignas(64) std::array<T, kMostLanes> sum{};
       for (Index i = 0; i < count; ++i) {
         const Index place = plan_.place(o, h + i);
         T* const upper = to + o * plane_ + 2 * i * line_ + left_;
         kernels::lane_maxima_backward(blocks, dy + place * pooled.lanes,
                                       taps + place * pooled.lanes, upper, upper + line_,
-                                      bias_sums + o * pooled.lanes);
+                                      sum.data());
+        if (i + 1 < count && (i + 1) % together != 0) continue;
+        for (T& lane : sum) bias_sums[o] += static_cast<double>(std::exchange(lane, T(0)));
       }
     }
   }
@@ -316,23 +326,29 @@ void conv_maxima_backward(const View<T>& dy, const View<T>& x, const View<T>& we
   const Index weights_size = dweight.defined() ? backward.rows() * outputs : 0;
   const Index parts = abreast_gradient_parts<T>(shape);
   const Buffer<T> dweights(parts * weights_size);
-  const Buffer<T> dbiases(parts * outputs);
+  std::vector<double> dbiases(static_cast<std::size_t>(parts * outputs));
   parallel_for(parts, 1, [&](Index begin, Index end) {
     // Lanes are added up where their sums are, in the caches of one core.
     const Buffer<T> sums(weights_size * lanes);
-    const Buffer<T> bias_sums(outputs * lanes);
+    std::vector<double> bias_sums(static_cast<std::size_t>(outputs));
     for (Index part = begin; part < end; ++part) {
-      std::fill_n(bias_sums.data(), outputs * lanes, T(0));
+      std::fill(bias_sums.begin(), bias_sums.end(), 0.0);
       backward.run(backward.blocks() * part / parts, backward.blocks() * (part + 1) / parts,
                    sums.data(), bias_sums.data());
+      std::copy(bias_sums.begin(), bias_sums.end(), dbiases.begin() + part * outputs);
       if (dweight.defined()) {
         sum_lanes(sums.data(), backward.rows(), outputs, dweights.data() + part * weights_size);
       }
-      sum_lanes(bias_sums.data(), 1, outputs, dbiases.data() + part * outputs);
     }
   });
   if (dweight.defined()) add_parts(dweights.data(), parts, weights_size, dweight.data());
-  if (dbias.defined()) add_parts(dbiases.data(), parts, outputs, dbias.data());
+  for (Index o = 0; dbias.defined() && o < outputs; ++o) {
+    double sum = 0;
+    for (Index part = 0; part < parts; ++part) {
+      sum += dbiases[static_cast<std::size_t>(part * outputs + o)];
+    }
+    dbias.data()[o] = static_cast<T>(sum);
+  }
 }
 
 #define LAMINA_INSTANTIATE(T)                                                        \
