@@ -13,8 +13,7 @@ Var<T> conv_maxima(const Var<T>& x, const Var<T>& weight, const Var<T>& bias,
   const std::array<Var<T>, 3> inputs{x, weight, bias};
   const bool recorded = VarAccess<T>::records(inputs);
   const View<T> added = bias.defined() ? bias.value() : View<T>();
-  if (!nn::detail::conv_maxima_pay<T>(x.value(), weight.value(), added, options,
-                                      recorded && x.requires_grad())) {
+  if (!nn::detail::conv_maxima_pay<T>(x.value(), weight.value(), added, options)) {
     return {};
   }
   nn::detail::ConvMaxima<T> maxima =

@@ -240,7 +240,7 @@ ConvPlan plan_of(const View<T>& x, const View<T>& weight, const View<T>& bias,
 
 template <class T>
 bool conv_maxima_pay(const View<T>& x, const View<T>& weight, const View<T>& bias,
-                     const Conv2dOptions& options, bool wants_dx) {
+                     const Conv2dOptions& options) {
   const ConvPlan plan = plan_of(x, weight, bias, options);
   const ConvShape& shape = plan.problem;
   if (plan.form != Form::Batch || plan.channels_last() || !plan.pads_zeros() ||
@@ -254,7 +254,7 @@ bool conv_maxima_pay(const View<T>& x, const View<T>& weight, const View<T>& bia
   const ConvImage<const T> image = plan.image(x);
   const ConvImage<const T> dy = image_at<const T>(nullptr, shape.out, shape.out_channels);
   return abreast_serves(shape, false, image) && abreast_gradient_pays(shape, dy, image) &&
-         (!wants_dx || abreast_serves(shape, true, dy));
+         abreast_serves(shape, true, dy);
 }
 
 template <class T>
@@ -353,7 +353,7 @@ void conv_maxima_backward(const View<T>& dy, const View<T>& x, const View<T>& we
 
 #define LAMINA_INSTANTIATE(T)                                                        \
   template bool conv_maxima_pay(const View<T>&, const View<T>&, const View<T>&,      \
-                                const Conv2dOptions&, bool);                         \
+                                const Conv2dOptions&);                               \
   template ConvMaxima<T> conv_maxima(const View<T>&, const View<T>&, const View<T>&, \
                                      const Conv2dOptions&, bool, bool);              \
   template void conv_maxima_backward(const View<T>&, const View<T>&, const View<T>&, \

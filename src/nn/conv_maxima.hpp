@@ -25,11 +25,11 @@ struct ConvMaxima {
   ConvMaximaPlaces places;
 };
 
-/// Whether this is the way to go, by shapes and strides alone; `wants_dx`: there will be an input
-/// gradient. The errors of conv2d.
+/// Whether this is the way to go, by shapes and strides alone: results are the same with and
+/// without gradients. The errors of conv2d.
 template <class T>
 [[nodiscard]] bool conv_maxima_pay(const View<T>& x, const View<T>& weight, const View<T>& bias,
-                                   const Conv2dOptions& options, bool wants_dx);
+                                   const Conv2dOptions& options);
 
 /// max_pool2d(conv2d(x, weight, bias, options), 2), with `relu` of relu() of that; bias may be
 /// undefined. Only where it pays. No places unless `with_places`.

@@ -110,8 +110,9 @@ TYPED_TEST(ConvMaxima, IsTheLayersOneByOne) {
         expect_close(results(net, x, false, input_gradient), results(net, x, true, input_gradient),
                      to_string(c.x));
       }
+      const Array<TypeParam> recorded = results(net, x, false)[0];
       const NoGrad no_grad;
-      EXPECT_EQ(net(x).value().shape(), net[-1].forward(net[0].forward(Var<TypeParam>(x))).shape());
+      EXPECT_EQ(net(x).value(), recorded) << to_string(c.x);
     }
   });
 }
@@ -155,6 +156,20 @@ TYPED_TEST(ConvMaxima, Specials) {
     for (Index i = 0; i < finite.size(); ++i) finite.data()[i] = std::abs(finite.data()[i]) + 1;
     static_cast<Conv2d<TypeParam>&>(net[0]).weight().mutable_value()(0, 0, 0, 0) = infinity;
     expect_close(results(net, finite, false, false), results(net, finite, true, false), "weights");
+  }
+}
+
+TYPED_TEST(ConvMaxima, BiasGradientOfManyImages) {
+  const Case c{{1024, 1, 16, 16}, 6, 5, {.padding = 2}, false};
+  Sequential<TypeParam> net = network<TypeParam>(c);
+  const Var<TypeParam> y = net(values<TypeParam>(c.x, 1));
+  const TypeParam tenth = TypeParam(0.1);
+  y.backward(Array<TypeParam>::full(y.shape(), tenth));
+  const double expected = static_cast<double>(tenth) * 1024 * 64;
+  const Array<TypeParam> got(static_cast<Conv2d<TypeParam>&>(net[0]).bias().grad());
+  for (const TypeParam value : got) {
+    EXPECT_NEAR(static_cast<double>(value), expected,
+                64 * std::numeric_limits<TypeParam>::epsilon() * expected);
   }
 }
 
