@@ -156,20 +156,21 @@ void abreast_weight_gradient(const ConvShape& shape, const ConvImage<const T>& d
   const Index weights = p.rows * shape.out_channels;
   const Buffer<T> parts(p.parts * weights);
   parallel_for(p.parts, 1, [&](Index begin, Index end) {
-    const Buffer<T> x_turned(p.x.block());
-    const Buffer<T> dy_turned(p.dy.block());
-    const Buffer<T> sums(p.sums);
+    const Buffer<T> room(p.x.block() + p.dy.block() + p.sums);
+    T* const x_turned = room.data();
+    T* const dy_turned = x_turned + p.x.block();
+    T* const sums = dy_turned + p.dy.block();
     std::vector<const T*> seen(static_cast<std::size_t>(p.rows));
     for (Index part = begin; part < end; ++part) {
       const Index begin_block = p.x.blocks * part / p.parts;
       const Index end_block = p.x.blocks * (part + 1) / p.parts;
       for (Index block = begin_block; block < end_block; ++block) {
-        turn_in(p.x, x, block, block + 1, x_turned.data());
-        turn_in(p.dy, dy, block, block + 1, dy_turned.data());
+        turn_in(p.x, x, block, block + 1, x_turned);
+        turn_in(p.dy, dy, block, block + 1, dy_turned);
         for (Index row = 0; row < p.rows; ++row) {
           const Index tap = row % shape.taps();
           seen[static_cast<std::size_t>(row)] =
-              x_turned.data() + row / shape.taps() * p.x.plane() +
+              x_turned + row / shape.taps() * p.x.plane() +
               (tap / shape.kernel[2] * shape.dilation[1] * p.x.padded_width +
                tap % shape.kernel[2] * shape.dilation[2]) *
                   lanes;
@@ -177,14 +178,14 @@ void abreast_weight_gradient(const ConvShape& shape, const ConvImage<const T>& d
         kernels::LineSums<T> product;
         product.rows = seen.data();
         product.count = p.rows;
-        product.b = dy_turned.data();
+        product.b = dy_turned;
         product.b_stride = p.dy.plane();
         product.columns = shape.out_channels;
-        product.sums = sums.data();
+        product.sums = sums;
         sum_positions(product, vectors.data(), static_cast<Index>(vectors.size()),
                       block > begin_block);
       }
-      sum_lanes(sums.data(), p.rows, shape.out_channels, parts.data() + part * weights);
+      sum_lanes(sums, p.rows, shape.out_channels, parts.data() + part * weights);
     }
   });
   add_parts(parts.data(), p.parts, weights, dw);
