@@ -7,6 +7,8 @@
 #include <new>
 #include <type_traits>
 
+#include "lamina/core/parallel.hpp"
+
 namespace lamina {
 
 namespace {
@@ -37,6 +39,18 @@ void for_each_run(const Shape& shape, const Strides& a, const Strides& b, F&& ru
       return;
     }
   }
+}
+
+/// Copies adjacent elements, large arrays in equal parts: what a thread writes is where it will
+/// find it if it gets the same part of the next operation.
+template <class T>
+void copy_adjacent(const T* source, Index n, T* target) {
+  constexpr Index kPart = Index{64 * 1024} / static_cast<Index>(sizeof(T));
+  Index parts = std::max<Index>(1, n / kPart);
+  parts -= parts > 2 && parts % 2 == 1 ? 1 : 0;
+  parallel_for(n, std::max<Index>(1, ceil_div(n, parts)), [&](Index begin, Index end) {
+    std::copy(source + begin, source + end, target + begin);
+  });
 }
 
 /// Copies a strided source to a strided target of the same shape.
@@ -180,7 +194,11 @@ Array<T>::Array(std::initializer_list<detail::Nested<T>> values)
 template <class T>
 Array<T>::Array(const View<T>& view) : Array(view.shape(), Uninitialized{}) {
   check(view.defined(), ErrorKind::InvalidOperation, "copy", "the view is not defined");
-  copy_strided(view.data(), view.strides(), data(), this->strides_, this->shape_);
+  if (view.is_contiguous()) {
+    copy_adjacent(view.data(), view.size(), data());
+  } else {
+    copy_strided(view.data(), view.strides(), data(), this->strides_, this->shape_);
+  }
 }
 
 template <class T>

@@ -111,6 +111,7 @@ struct FreeBlock {
   FreeBlock* newer;
   std::size_t size_class;
   std::size_t bytes;
+  const void* owner;  // large blocks only: the thread that released it
 };
 static_assert(sizeof(FreeBlock) <= kAlignment);
 
@@ -123,6 +124,9 @@ std::size_t default_limit() {
   return static_cast<std::size_t>(memory == 0 ? kMost : std::min(kMost, memory / 8));
 }
 
+/// A place that only this thread has.
+thread_local constinit char thread_mark = 0;
+
 /// Kept blocks of 64 KiB and more, for the whole process.
 class LargeCache {
  public:
@@ -131,7 +135,16 @@ class LargeCache {
   void* take(const LargeClass& size) {
     const std::lock_guard lock(mutex_);
     find_limit();
+    // One that this thread had lies in its core's caches.
+    constexpr int kLooks = 8;
     FreeBlock* block = classes_[size.index];
+    FreeBlock* own = block;
+    for (int i = 0; i < kLooks && own != nullptr && own->owner != &thread_mark; ++i) {
+      own = own->next;
+    }
+    if (own != nullptr && own->owner == &thread_mark) {
+      block = own;
+    }
     if (block != nullptr) {
       unlink(block);
     }
@@ -142,7 +155,8 @@ class LargeCache {
     FreeBlock* surplus = nullptr;
     {
       const std::lock_guard lock(mutex_);
-      link(new (memory) FreeBlock{nullptr, nullptr, nullptr, nullptr, size.index, size.bytes});
+      link(new (memory)
+               FreeBlock{nullptr, nullptr, nullptr, nullptr, size.index, size.bytes, &thread_mark});
       surplus = shrink(limit_);
     }
     release_all(surplus);

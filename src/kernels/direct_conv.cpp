@@ -24,20 +24,20 @@ namespace hn = hwy::HWY_NAMESPACE;
 inline constexpr int kLineRows = 14;
 inline constexpr int kFewRows = 6;
 inline constexpr int kPointRows = 9;
-inline constexpr int kSumRows = 4;
-inline constexpr int kSumColumns = 6;
+inline constexpr int kSumFew = 4;
+inline constexpr int kSumMany = 6;
 #elif HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR
 inline constexpr int kLineRows = 4;
 inline constexpr int kFewRows = 1;
 inline constexpr int kPointRows = 4;
-inline constexpr int kSumRows = 2;
-inline constexpr int kSumColumns = 2;
+inline constexpr int kSumFew = 2;
+inline constexpr int kSumMany = 2;
 #else
 inline constexpr int kLineRows = 6;
 inline constexpr int kFewRows = 2;
 inline constexpr int kPointRows = 6;
-inline constexpr int kSumRows = 3;
-inline constexpr int kSumColumns = 3;
+inline constexpr int kSumFew = 3;
+inline constexpr int kSumMany = 3;
 #endif
 
 // Steps after which sums are put aside: rounding errors do not grow any longer.
@@ -259,7 +259,7 @@ void SumTile(const LineSums<T>& p, Index row, Index column) {
     HWY_UNROLL(8)
     for (int c = 0; c < kColumns; ++c) {
       T* const to = sums + (r * p.columns + c) * kLanes;
-      hn::StoreU(hn::Add(hn::LoadU(d, to), acc[r][c]), d, to);
+      hn::StoreU(p.adds ? hn::Add(hn::LoadU(d, to), acc[r][c]) : acc[r][c], d, to);
     }
   }
 }
@@ -268,38 +268,54 @@ template <class T>
 using SumTileFn = void (*)(const LineSums<T>&, Index, Index);
 
 template <int kRows, class T, size_t... kColumn>
-constexpr std::array<SumTileFn<T>, kSumColumns> SumTiles(std::index_sequence<kColumn...>) {
+constexpr std::array<SumTileFn<T>, kSumMany> SumTiles(std::index_sequence<kColumn...>) {
   return {&SumTile<kRows, static_cast<int>(kColumn) + 1, T>...};
 }
-template <class T, size_t... kRow>
-constexpr std::array<std::array<SumTileFn<T>, kSumColumns>, kSumRows> AllSumTiles(
+// For 1, 2 ... rows; kColumns at most.
+template <int kColumns, class T, size_t... kRow>
+constexpr std::array<std::array<SumTileFn<T>, kSumMany>, sizeof...(kRow)> AllSumTiles(
     std::index_sequence<kRow...>) {
-  return {SumTiles<static_cast<int>(kRow) + 1, T>(std::make_index_sequence<kSumColumns>())...};
+  return {SumTiles<static_cast<int>(kRow) + 1, T>(std::make_index_sequence<kColumns>())...};
 }
 
 template <class T>
 void LineSumsRun(const LineSums<T>& p) {
-  static constexpr auto kTiles = AllSumTiles<T>(std::make_index_sequence<kSumRows>());
-  const Index row_tiles = (p.count + kSumRows - 1) / kSumRows;
-  const Index column_tiles = (p.columns + kSumColumns - 1) / kSumColumns;
-  // A few columns stay in the L1 while all rows, which overlap, pass by.
+  static constexpr auto kWide = AllSumTiles<kSumMany, T>(std::make_index_sequence<kSumFew>());
+  static constexpr auto kTall = AllSumTiles<kSumFew, T>(std::make_index_sequence<kSumMany>());
+  // A few columns stay in the L1 while all rows, which overlap, pass by. Of many columns fewer at a
+  // time, which leaves room for the rows.
+  const bool wide = p.columns <= kSumMany;
+  const Index most_rows = wide ? kSumFew : kSumMany;
+  const Index most_columns = wide ? kSumMany : kSumFew;
+  const Index row_tiles = (p.count + most_rows - 1) / most_rows;
+  const Index column_tiles = (p.columns + most_columns - 1) / most_columns;
   for (Index u = 0; u < column_tiles; ++u) {
     const Index column = gemm_tile_begin(p.columns, column_tiles, u);
     const Index columns = gemm_tile_begin(p.columns, column_tiles, u + 1) - column;
     for (Index t = 0; t < row_tiles; ++t) {
       const Index row = gemm_tile_begin(p.count, row_tiles, t);
       const Index rows = gemm_tile_begin(p.count, row_tiles, t + 1) - row;
-      kTiles[static_cast<size_t>(rows - 1)][static_cast<size_t>(columns - 1)](p, row, column);
+      const auto& tiles =
+          wide ? kWide[static_cast<size_t>(rows - 1)] : kTall[static_cast<size_t>(rows - 1)];
+      tiles[static_cast<size_t>(columns - 1)](p, row, column);
     }
   }
 }
 
 template <class T>
-void LaneSumsRun(const T* HWY_RESTRICT sums, Index count, T* HWY_RESTRICT out) {
+void LaneSumsRun(const LaneSums<T>& p) {
   const hn::ScalableTag<T> d;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
-  for (Index i = 0; i < count; ++i) {
-    out[i] = hn::GetLane(hn::SumOfLanes(d, hn::LoadU(d, sums + i * lanes)));
+  for (Index row = 0; row < p.rows; ++row) {
+    for (Index column = 0; column < p.columns; ++column) {
+      const T* from = p.sums + (row * p.columns + column) * lanes;
+      auto sum = hn::LoadU(d, from);
+      for (Index part = 1; part < p.parts; ++part) {
+        from += p.part_stride;
+        sum = hn::Add(sum, hn::LoadU(d, from));
+      }
+      p.out[column * p.out_stride + row] = hn::GetLane(hn::SumOfLanes(d, sum));
+    }
   }
 }
 
@@ -330,11 +346,11 @@ void LineSumsF32(const LineSums<float>& p) {
 void LineSumsF64(const LineSums<double>& p) {
   LineSumsRun(p);
 }
-void LaneSumsF32(const float* sums, Index count, float* out) {
-  LaneSumsRun(sums, count, out);
+void LaneSumsF32(const LaneSums<float>& sums) {
+  LaneSumsRun(sums);
 }
-void LaneSumsF64(const double* sums, Index count, double* out) {
-  LaneSumsRun(sums, count, out);
+void LaneSumsF64(const LaneSums<double>& sums) {
+  LaneSumsRun(sums);
 }
 LineTiling LineTilingF32() {
   return LineTilingRun<float>();
@@ -386,11 +402,11 @@ void line_sums(const LineSums<float>& sums) {
 void line_sums(const LineSums<double>& sums) {
   HWY_DYNAMIC_DISPATCH(LineSumsF64)(sums);
 }
-void lane_sums(const float* sums, Index count, float* out) {
-  HWY_DYNAMIC_DISPATCH(LaneSumsF32)(sums, count, out);
+void lane_sums(const LaneSums<float>& sums) {
+  HWY_DYNAMIC_DISPATCH(LaneSumsF32)(sums);
 }
-void lane_sums(const double* sums, Index count, double* out) {
-  HWY_DYNAMIC_DISPATCH(LaneSumsF64)(sums, count, out);
+void lane_sums(const LaneSums<double>& sums) {
+  HWY_DYNAMIC_DISPATCH(LaneSumsF64)(sums);
 }
 template <>
 LineTiling line_tiling<float>() {

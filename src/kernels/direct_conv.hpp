@@ -68,7 +68,7 @@ template <class T>
 [[nodiscard]] LineTiling point_tiling();
 
 /// sums[(m * columns + n) * lanes + i] += sum over v of rows[m][v.from + i] * b[n * b_stride + v.to
-/// + i] for m < count, n < columns and, of each vector v, i < v.count.
+/// + i] for m < count, n < columns and, of each vector v, i < v.count; without `adds` = that sum.
 template <class T>
 struct LineSums {
   const T* const* rows = nullptr;
@@ -79,13 +79,24 @@ struct LineSums {
   const LineVector* vectors = nullptr;
   Index vector_count = 0;
   T* sums = nullptr;
+  bool adds = true;
 };
 
 void line_sums(const LineSums<float>& sums);
 void line_sums(const LineSums<double>& sums);
 
-/// out[i] = the sum of vector i, for i < count.
-void lane_sums(const float* sums, Index count, float* out);
-void lane_sums(const double* sums, Index count, double* out);
+/// out[n * out_stride + m] = the sum of vector (m, n) over the lanes and over all parts, for m <
+/// rows, n < columns.
+template <class T>
+struct LaneSums {
+  const T* sums = nullptr;
+  Index rows = 0, columns = 0;
+  Index parts = 1, part_stride = 0;
+  T* out = nullptr;
+  Index out_stride = 0;
+};
+
+void lane_sums(const LaneSums<float>& sums);
+void lane_sums(const LaneSums<double>& sums);
 
 }  // namespace lamina::kernels

@@ -73,6 +73,14 @@ void GatherLinesRun(const GatherLines<T>& a) {
       TransposeSquare(d, a.lines + s * lanes, k, a.out + k * a.width + s * lanes, a.width);
     }
   }
+  // Squares that spoil nothing may be written twice.
+  if (k < a.depth && a.depth >= lanes && a.count == squares * lanes) {
+    k = a.depth - lanes;
+    for (Index s = 0; s < squares; ++s) {
+      TransposeSquare(d, a.lines + s * lanes, k, a.out + k * a.width + s * lanes, a.width);
+    }
+    return;
+  }
   for (; k < a.depth; ++k) {
     for (Index i = 0; i < a.count; ++i) {
       a.out[k * a.width + i] = a.lines[i][k];

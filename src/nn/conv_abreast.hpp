@@ -8,6 +8,14 @@
 
 namespace lamina::nn::detail {
 
+/// Multiply-adds for each element that is turned, at least.
+inline constexpr Index kLeastWork = 32;
+
+/// True where images in the lanes are possible and their arrays small.
+template <class T>
+[[nodiscard]] bool abreast_serves(const ConvShape& shape, bool gradient,
+                                  const ConvImage<const T>& x);
+
 /// True where this is the way to go for images of the given strides, forward or the input gradient.
 template <class T>
 [[nodiscard]] bool abreast_pays(const ConvShape& shape, bool gradient, const ConvImage<const T>& x);
@@ -29,6 +37,9 @@ template <class T>
 template <class T>
 void abreast_weight_gradient(const ConvShape& shape, const ConvImage<const T>& dy,
                              const ConvImage<const T>& x, T* dw);
+/// Parts of the images that have sums of their own.
+template <class T>
+[[nodiscard]] Index abreast_gradient_parts(const ConvShape& shape);
 template <class T>
 [[nodiscard]] Index abreast_gradient_bytes(const ConvShape& shape, Index threads);
 

@@ -61,23 +61,56 @@ void swap_inner(const T* from, Index rows, Index a, Index b, T* to) {
   }
 }
 
+/// line_sums of `count` vectors, a few at a time: what some columns multiply stays in the L1.
+/// Without `adds` it writes the sums.
+template <class T>
+void sum_positions(kernels::LineSums<T> sums, const kernels::LineVector* vectors, Index count,
+                   bool adds) {
+  constexpr Index kAtOnce = 112;
+  for (Index v = 0; v < count; v += kAtOnce) {
+    sums.vectors = vectors + v;
+    sums.vector_count = std::min(kAtOnce, count - v);
+    sums.adds = adds || v > 0;
+    kernels::line_sums(sums);
+  }
+}
+
+/// out (outputs, rows) from sums (rows, outputs, lanes).
+template <class T>
+void sum_lanes(const T* sums, Index rows, Index outputs, T* out) {
+  kernels::LaneSums<T> all;
+  all.sums = sums;
+  all.rows = rows;
+  all.columns = outputs;
+  all.out = out;
+  all.out_stride = rows;
+  kernels::lane_sums(all);
+}
+
+/// out[i] = the sum over the parts of parts[part * count + i].
+template <class T>
+void add_parts(const T* parts, Index part_count, Index count, T* out) {
+  std::copy_n(parts, count, out);
+  for (Index part = 1; part < part_count; ++part) {
+    kernels::binary(BinaryOp::Add, out, parts + part * count, out, count);
+  }
+}
+
 /// dw (outputs, rows) from the sums of `parts`, each (rows, outputs, lanes).
 template <class T>
-void finish_line_sums(T* sums, Index parts, Index rows, Index outputs, Index lanes, T* dw) {
+void finish_line_sums(const T* sums, Index parts, Index rows, Index outputs, Index lanes, T* dw) {
   constexpr Index kGrain = 1024;  // sums
-  const Buffer<T> turned(rows * outputs);
   parallel_for(rows, std::max<Index>(1, kGrain / outputs), [&](Index begin, Index end) {
-    const Index first = begin * outputs * lanes;
-    const Index count = (end - begin) * outputs;
-    for (Index part = 1; part < parts; ++part) {
-      const T* const more = sums + part * rows * outputs * lanes;
-      kernels::binary(BinaryOp::Add, sums + first, more + first, sums + first, count * lanes);
-    }
-    kernels::lane_sums(sums + first, count, turned.data() + begin * outputs);
+    kernels::LaneSums<T> part;
+    part.sums = sums + begin * outputs * lanes;
+    part.rows = end - begin;
+    part.columns = outputs;
+    part.parts = parts;
+    part.part_stride = rows * outputs * lanes;
+    part.out = dw + begin;
+    part.out_stride = rows;
+    kernels::lane_sums(part);
   });
-  for (Index row = 0; row < rows; ++row) {
-    for (Index o = 0; o < outputs; ++o) dw[o * rows + row] = turned.data()[row * outputs + o];
-  }
 }
 
 }  // namespace lamina::nn::detail

@@ -2,6 +2,7 @@
 #include <array>
 #include <vector>
 
+#include "kernels/arithmetic.hpp"
 #include "kernels/direct_conv.hpp"
 #include "nn/conv_abreast.hpp"
 #include "nn/conv_parts.hpp"

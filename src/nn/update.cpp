@@ -1,5 +1,6 @@
 #include "lamina/nn/update.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <type_traits>
@@ -13,8 +14,13 @@ namespace lamina::nn {
 
 namespace {
 
-/// Elements handed to a thread at once: some 100 KiB of parameters.
+/// Elements handed to a thread at once, at most: some 100 KiB of parameters.
 constexpr Index kGrain = 32768;
+
+/// Those of equal parts.
+Index grain_of(Index size) {
+  return std::max<Index>(1, ceil_div(size, std::max<Index>(1, ceil_div(size, kGrain))));
+}
 
 /// A name and a number of an option that must not be outside its range.
 struct Checker {
@@ -266,7 +272,7 @@ void update_inplace(const View<T>& gradient, MutArg<T> parameter,
   std::vector<PackedOut<T>> packed_slots(slots.begin(), slots.end());
   const kernels::UpdatePreparation preparation = preparation_of(options);
   const kernels::UpdateStep numbers = std::visit(MakeStep{static_cast<double>(step)}, options);
-  parallel_for(parameter.size(), kGrain, [&](Index begin, Index end) {
+  parallel_for(parameter.size(), grain_of(parameter.size()), [&](Index begin, Index end) {
     kernels::UpdateRun<T> run;
     run.parameter = packed_parameter.data() + begin;
     run.gradient = packed_gradient.data() + begin;

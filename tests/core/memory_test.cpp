@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <new>
@@ -93,6 +94,35 @@ TEST_F(Memory, FreedBlocksComeBack) {
   EXPECT_LE(memory_cache_bytes(), 76 * kMi);  // sizes are rounded up by an eighth at most
   trim_memory();
   EXPECT_EQ(memory_cache_bytes(), 0);
+}
+
+TEST_F(Memory, ThreadsGetBackWhatTheyHad) {
+  if (!kKeeps) return;
+  void* const own = allocate_bytes(200 * kKi);
+  void* other = nullptr;
+  void* again = nullptr;
+  std::atomic<int> turn{0};
+  const auto wait_for = [&](int value) {
+    while (turn.load() != value) std::this_thread::yield();
+  };
+  std::thread thread([&] {
+    other = allocate_bytes(200 * kKi);
+    wait_for(1);
+    release_bytes(other, 200 * kKi);
+    turn = 2;
+    wait_for(3);
+    again = allocate_bytes(200 * kKi);
+    release_bytes(again, 200 * kKi);
+  });
+  turn = 1;
+  wait_for(2);
+  release_bytes(own, 200 * kKi);
+  turn = 3;
+  thread.join();
+  EXPECT_EQ(again, other);
+  void* const mine = allocate_bytes(200 * kKi);
+  EXPECT_EQ(mine, own);
+  release_bytes(mine, 200 * kKi);
 }
 
 TEST_F(Memory, LimitHoldsAndTheOldestGoFirst) {

@@ -45,6 +45,7 @@ class Convolution : public Layer<T> {
   [[nodiscard]] const Var<T>& weight() const noexcept { return weight_; }
   /// Undefined if there is none.
   [[nodiscard]] const Var<T>& bias() const noexcept { return bias_; }
+  [[nodiscard]] const nn::ConvOptions<Rank>& options() const noexcept { return options_; }
   [[nodiscard]] std::string name() const override;
   [[nodiscard]] Var<T> forward(const Var<T>& x) override;
 

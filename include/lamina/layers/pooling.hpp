@@ -17,6 +17,8 @@ template <class T, int Rank>
 class MaxPool : public Layer<T> {
  public:
   explicit MaxPool(PerAxis<Rank> kernel, const nn::PoolOptions<Rank>& options = {});
+  [[nodiscard]] const PerAxis<Rank>& kernel() const noexcept { return kernel_; }
+  [[nodiscard]] const nn::PoolOptions<Rank>& options() const noexcept { return options_; }
   [[nodiscard]] std::string name() const override;
   [[nodiscard]] Var<T> forward(const Var<T>& x) override;
   [[nodiscard]] bool takes_maxima() const noexcept override { return true; }
