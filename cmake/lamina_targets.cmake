@@ -20,6 +20,9 @@ if(LAMINA_SANITIZE)
   target_compile_options(lamina_build_settings INTERFACE
     -fsanitize=${LAMINA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(lamina_build_settings INTERFACE -fsanitize=${LAMINA_SANITIZE})
+  if(LAMINA_SANITIZE MATCHES address)
+    target_compile_definitions(lamina_build_settings INTERFACE LAMINA_ASAN=1)
+  endif()
 endif()
 
 # lamina_settings(target): compile a target of this project.

@@ -29,7 +29,7 @@ void multiply_part(const MatrixRef<T>& a, const MatrixRef<T>& b, const PackedMat
       .n = part.cols,
       .k = a.cols,
       .a = a.data + part.row * a.row_stride,
-      .a_row_stride = a.row_stride,
+      .a_row_stride = a.cols == 0 ? 0 : a.row_stride,  // an empty A may be null
       .a_col_stride = a.col_stride,
       .b = packed != nullptr ? packed->panel_at(part.col / packed->panel(), 0, a.cols)
                              : b.data + part.col * b.col_stride,

@@ -16,7 +16,7 @@
 namespace lamina {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(LAMINA_ASAN)
 constexpr bool kKeeps = false;  // nothing is kept, so that a use after free is found
 #else
 constexpr bool kKeeps = true;

@@ -82,7 +82,7 @@ void expect_no_allocation(const Case& c, Index n) {
 /// were late for the first calls make their own scratch in a later one. Under AddressSanitizer,
 /// where nothing is kept, it only calls.
 void expect_nothing_from_system(const Case& c) {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(LAMINA_ASAN)
   bool quiet = true;
   c.run();
 #else

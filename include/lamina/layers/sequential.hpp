@@ -18,10 +18,10 @@ namespace lamina::layers {
 /// Braces, because only they fix the order in which the layers draw from the generator. Takes
 /// layers of any kind, by moving them in. Members are called "0", "1" ... A ReLU before max pooling
 /// is applied to the maxima, which gives the same numbers and gradients (where a window holds
-/// several NaN, one of them gets the gradient). A Conv2d of few channels, of a batch of small images,
-/// is computed as one operation with the MaxPool2d(2) behind it, with or without a ReLU between
-/// them: numbers and gradients are those of the layers one by one up to rounding, as sums are taken
-/// in another order. torch.nn.Sequential.
+/// several NaN, one of them gets the gradient). A Conv2d of few channels, of a batch of small
+/// images, is computed as one operation with the MaxPool2d(2) behind it, with or without a ReLU
+/// between them: numbers and gradients are those of the layers one by one up to rounding, as sums
+/// are taken in another order. torch.nn.Sequential.
 template <class T>
 class Sequential final : public Layer<T> {
  public:
