@@ -230,6 +230,21 @@ void for_each_row(const Plan& plan, const F& visit) {
 /// All arguments are checked, x and y are equal or disjoint.
 template <class T>
 void forward(const View<T>& x, const MutView<T>& y, int axis, const Member& member, T scale) {
+  kernels::SoftmaxArgs<T> shared;
+  shared.kind = member.kind;
+  shared.n = x.shape()[axis];
+  shared.scale = scale;
+  shared.negate = member.negate;
+  if (axis == x.rank() - 1 && x.size() <= kGrain && x.is_contiguous() && y.is_contiguous()) {
+    // A few adjacent rows need no plan.
+    kernels::SoftmaxArgs<T> args = shared;
+    args.x = x.data();
+    args.y = y.data();
+    args.x_stride = args.y_stride = args.n;
+    args.count = x.size() / args.n;
+    kernels::softmax_rows(args);
+    return;
+  }
   const auto plan = make_plan<2>(x.shape(), axis, {&x.strides(), &y.strides()});
   if (!plan.rows && !plan.columns) {
     // The operands disagree about what is adjacent: bring x into the layout of y, or both into a
@@ -245,11 +260,6 @@ void forward(const View<T>& x, const MutView<T>& y, int axis, const Member& memb
     }
     return;
   }
-  kernels::SoftmaxArgs<T> shared;
-  shared.kind = member.kind;
-  shared.n = plan.n;
-  shared.scale = scale;
-  shared.negate = member.negate;
   if (plan.rows && plan.n >= kLongRow) {
     for_each_row(plan, [&](const auto& offsets) {
       kernels::SoftmaxArgs<T> row = shared;
