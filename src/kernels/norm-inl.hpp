@@ -1,8 +1,10 @@
-// Normalization of groups of elements and its gradient.
+// Normalization of groups of elements.
 //
-// The mean is taken twice. First as x_0 + mean(x - x_0), which is exact where all elements are
-// equal, and rounded to the element type. The rest of it, mean(x - rounded), comes with the sum of
-// squares: it corrects the variance, and the result where the rounding of a large mean would show.
+// The mean is first guessed from a few elements, exactly where all of them are equal. What the
+// guess lacks comes with the sum of squares around it, and corrects the variance. Only where that
+// would cost digits, as the guess is further from the mean than the elements are, the squares are
+// summed up again around the mean found. That mean is kept as a number of the element type and a
+// rest, which corrects the result where the rounding of a large mean would show.
 
 #if defined(LAMINA_KERNELS_NORM_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef LAMINA_KERNELS_NORM_INL
@@ -14,6 +16,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 
 #include "hwy/cache_control.h"
@@ -32,8 +35,10 @@ namespace lamina::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Elements after which a running sum goes on in double, so that rounding errors do not pile up.
-constexpr Index kNormBlock = 2048;
+/// Elements after which a running sum goes on in double, so that rounding errors do not pile up:
+/// the same number to a lane on every target.
+template <class D>
+constexpr Index kNormBlock = 128 * static_cast<Index>(hn::MaxLanes(D()));
 /// The same for sums that add one row after the other.
 constexpr Index kNormRowBlock = 64;
 
@@ -105,10 +110,10 @@ struct Sums {
   }
 };
 
-/// Sums of K terms over `runs` runs of n elements. terms(run, i, lanes, out) gives them for the
-/// vector at element i of a run, 0 in lanes without an element.
+/// K sums over `runs` runs of n elements. add(run, i, lanes, sums) adds the terms of the vector at
+/// element i of a run to K vectors, nothing in lanes without an element.
 template <int K, class D, class F>
-HWY_INLINE void GroupSums(D d, Index runs, Index n, const F& terms, double* totals) {
+HWY_INLINE void GroupSums(D d, Index runs, Index n, const F& add, double* totals) {
   const Index lanes = static_cast<Index>(hn::Lanes(d));
   // Four chains of additions for each pipe, as far as the registers go.
   constexpr int kUnroll = K == 3 ? 2 : 4;
@@ -119,28 +124,21 @@ HWY_INLINE void GroupSums(D d, Index runs, Index n, const F& terms, double* tota
   }
   Index pending = 0;
   for (Index run = 0; run < runs; ++run) {
-    for (Index begin = 0; begin < n; begin += kNormBlock) {
-      const Index end = std::min(n, begin + kNormBlock);
+    for (Index begin = 0; begin < n; begin += kNormBlock<D>) {
+      const Index end = std::min(n, begin + kNormBlock<D>);
       Index i = begin;
       for (; i + kUnroll * lanes <= end; i += kUnroll * lanes) {
-        Repeat<kUnroll>([&](auto u) LAMINA_NORM_INLINE {
-          Sums<K, D> term;
-          terms(run, i + u * lanes, Whole<D>(), term.v);
-          sums[u].Add(term);
-        });
+        Repeat<kUnroll>([&](auto u)
+                            LAMINA_NORM_INLINE { add(run, i + u * lanes, Whole<D>(), sums[u].v); });
       }
       for (; i + lanes <= end; i += lanes) {
-        Sums<K, D> term;
-        terms(run, i, Whole<D>(), term.v);
-        sums[0].Add(term);
+        add(run, i, Whole<D>(), sums[0].v);
       }
       if (i < end) {
-        Sums<K, D> term;
-        terms(run, i, Part<D>{end - i}, term.v);
-        sums[1].Add(term);
+        add(run, i, Part<D>{end - i}, sums[1].v);
       }
       pending += end - begin;
-      if (pending >= kNormBlock || (run == runs - 1 && end == n)) {
+      if (pending >= kNormBlock<D> || (run == runs - 1 && end == n)) {
         Repeat<kUnroll - 1>([&](auto u) LAMINA_NORM_INLINE { sums[0].Add(sums[u + 1]); });
         Repeat<K>([&](auto k) LAMINA_NORM_INLINE {
           totals[k] += static_cast<double>(hn::GetLane(hn::SumOfLanes(d, sums[0].v[k])));
@@ -170,23 +168,19 @@ HWY_INLINE void AskAhead(const T* x, Index ahead, Index n, int quarter, Index i)
   }
 }
 
-/// Moments::mean of a group.
-template <bool kStream, class D, class T>
-HWY_INLINE T GroupMean(D d, const NormArgs<T>& a, const T* x, Index ahead) {
-  using V = hn::Vec<D>;
-  double sum;
-  const V first = hn::Set(d, x[0]);
-  GroupSums<1>(
-      d, a.runs, a.n,
-      [&](Index run, Index i, auto lanes, V* out) LAMINA_NORM_INLINE {
-        AskAhead<kStream>(x, ahead, a.n, 0, i);
-        out[0] = lanes.Keep(d, hn::Sub(lanes.Load(d, x + run * a.run_stride + i), first));
-      },
-      &sum);
-  return static_cast<T>(static_cast<double>(x[0]) + sum / static_cast<double>(a.runs * a.n));
+/// A number near the mean of a group: that of its first vectors, exact where all of them are equal.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE T GuessMean(D d, const NormArgs<T>& a, const T* x) {
+  const Index count = std::min(4 * static_cast<Index>(hn::Lanes(d)), a.n);
+  const auto first = hn::Set(d, x[0]);
+  auto sum = hn::Zero(d);
+  ForRun(d, count, [&](Index i, auto lanes) LAMINA_NORM_INLINE {
+    sum = hn::Add(sum, lanes.Keep(d, hn::Sub(lanes.Load(d, x + i), first)));
+  });
+  return x[0] + hn::GetLane(hn::SumOfLanes(d, sum)) / static_cast<T>(count);
 }
 
-/// The other moments of a group around m.mean. beside(i) is called for every vector.
+/// m.rest and m.var of a group around m.mean. beside(i) is called for every vector.
 template <class D, class T, class F>
 HWY_INLINE void GroupSquares(D d, const NormArgs<T>& a, const T* x, Moments<T>& m,
                              const F& beside) {
@@ -197,27 +191,46 @@ HWY_INLINE void GroupSquares(D d, const NormArgs<T>& a, const T* x, Moments<T>& 
     const V mean = hn::Set(d, m.mean);
     GroupSums<2>(
         d, a.runs, a.n,
-        [&](Index run, Index i, auto lanes, V* out) LAMINA_NORM_INLINE {
+        [&](Index run, Index i, auto lanes, V* to) LAMINA_NORM_INLINE {
           beside(i);
           const V e = lanes.Keep(d, hn::Sub(lanes.Load(d, x + run * a.run_stride + i), mean));
-          out[0] = e;
-          out[1] = hn::Mul(e, e);
+          to[0] = hn::Add(to[0], e);
+          to[1] = hn::MulAdd(e, e, to[1]);
         },
         sums);
     m.rest = sums[0] / count;
     m.var = sums[1] / count - m.rest * m.rest;
-    m.var = m.var < 0 ? 0 : m.var;  // NaN stays
   } else {
     double sum;
     GroupSums<1>(
         d, a.runs, a.n,
-        [&](Index run, Index i, auto lanes, V* out) LAMINA_NORM_INLINE {
+        [&](Index run, Index i, auto lanes, V* to) LAMINA_NORM_INLINE {
           beside(i);
           const V v = lanes.Load(d, x + run * a.run_stride + i);
-          out[0] = hn::Mul(v, v);
+          to[0] = hn::MulAdd(v, v, to[0]);
         },
         &sum);
     m.var = sum / count;
+  }
+}
+
+/// The moments of a group, once its squares around the guess are summed up.
+template <class D, class T>
+HWY_INLINE void FinishMoments(D d, const NormArgs<T>& a, const T* x, Moments<T>& m) {
+  if (a.center) {
+    const auto recenter = [&] {
+      const T mean = static_cast<T>(static_cast<double>(m.mean) + m.rest);
+      m.rest += static_cast<double>(m.mean) - static_cast<double>(mean);
+      m.mean = mean;
+    };
+    // Not where squares overflow that would not around the mean; with NaN, in vain.
+    const bool near = 4 * m.rest * m.rest <= m.var && m.var <= std::numeric_limits<double>::max();
+    recenter();
+    if (HWY_UNLIKELY(!near)) {
+      GroupSquares(d, a, x, m, [](Index) LAMINA_NORM_INLINE {});
+      recenter();
+    }
+    m.var = m.var < 0 ? 0 : m.var;  // NaN stays
   }
   m.rstd = 1 / std::sqrt(m.var + a.eps);
 }
@@ -349,16 +362,17 @@ HWY_INLINE void NormGroupsTo(const NormArgs<T>& a) {
       }
     } else {
       for (Index group = first; a.center && group < last; ++group) {
-        moments[group - first].mean = GroupMean<kStream>(d, a, a.x + group * a.group_stride, ahead);
+        moments[group - first].mean = GuessMean(d, a, a.x + group * a.group_stride);
       }
       for (Index group = first; group < last; ++group) {
         const T* const x = a.x + group * a.group_stride;
         GroupSquares(d, a, x, moments[group - first], [&](Index i) LAMINA_NORM_INLINE {
-          if (!a.center) {
-            AskAhead<kStream>(x, ahead, a.n, 0, i);
-          }
+          AskAhead<kStream>(x, ahead, a.n, 0, i);
           AskAhead<kStream>(x, ahead, a.n, 1, i);
         });
+      }
+      for (Index group = first; group < last; ++group) {
+        FinishMoments(d, a, a.x + group * a.group_stride, moments[group - first]);
       }
       for (Index group = first; group < last; ++group) {
         StoreMoments(a, moments[group - first], group);
@@ -375,24 +389,29 @@ HWY_INLINE void NormGroupsTo(const NormArgs<T>& a) {
   }
 }
 
-/// RMS norm of rows of whole vectors with a factor for each element, streamed: while the squares of
-/// a row are summed up, the results of the row before are written, so that reading and writing go
-/// on together.
-template <class T>
+/// Rows of whole vectors with a factor for each element, streamed: while the sums of a row are
+/// taken, the results of the row before are written, so that reading and writing go on together.
+template <bool kBeta, class T>
 HWY_INLINE void StreamRows(const NormArgs<T>& a) {
   const hn::ScalableTag<T> d;
+  using D = hn::ScalableTag<T>;
   constexpr Index kAhead = 4096 / static_cast<Index>(sizeof(T));
   Moments<T> m;
-  GroupSquares(d, a, a.x, m, [](Index) LAMINA_NORM_INLINE {});
+  const auto take = [&](const T* x, const auto& beside) LAMINA_NORM_INLINE {
+    m.mean = a.center ? GuessMean(d, a, x) : T(0);
+    GroupSquares(d, a, x, m, beside);
+    FinishMoments(d, a, x, m);
+  };
+  take(a.x, [](Index) LAMINA_NORM_INLINE {});
   StoreMoments(a, m, 0);
   for (Index group = 0; group + 1 < a.groups; ++group) {
     const T* const x = a.x + group * a.group_stride;
     const T* const next_x = x + a.group_stride;
     T* const y = a.y + group * a.group_stride;
-    const Normalizer<true, false, hn::ScalableTag<T>> normalizer(d, m, a.gamma, nullptr);
-    GroupSquares(d, a, next_x, m, [&](Index i) LAMINA_NORM_INLINE {
+    const Normalizer<true, kBeta, D> normalizer(d, m, a.gamma, a.beta);
+    take(next_x, [&](Index i) LAMINA_NORM_INLINE {
       hwy::Prefetch(next_x + i + kAhead);
-      hn::Stream(normalizer.At(d, x, i, Whole<hn::ScalableTag<T>>()), d, y + i);
+      hn::Stream(normalizer.At(d, x, i, Whole<D>()), d, y + i);
     });
     StoreMoments(a, m, group + 1);
   }
@@ -407,184 +426,13 @@ void NormGroups(const NormArgs<T>& a) {
   constexpr Index kLongest = 16384 / static_cast<Index>(sizeof(T));
   const bool whole = a.n <= kLongest && a.n % kVector == 0 && a.group_stride % kVector == 0 &&
                      reinterpret_cast<std::uintptr_t>(a.y) % (kVector * sizeof(T)) == 0;
-  if (a.stream && whole && a.runs == 1 && a.groups > 0 && !a.given && !a.center &&
-      a.gamma != nullptr && a.beta == nullptr && a.steps.element == 1 && a.steps.group == 0) {
-    StreamRows(a);
+  if (a.stream && whole && a.runs == 1 && a.groups > 0 && !a.given && a.gamma != nullptr &&
+      a.steps.element == 1 && a.steps.group == 0) {
+    a.beta == nullptr ? StreamRows<false>(a) : StreamRows<true>(a);
   } else if (a.stream) {
     NormGroupsTo<true>(a);
   } else {
     NormGroupsTo<false>(a);
-  }
-}
-
-/// What the gradient of a group needs: dx = (dy gamma) rstd - xhat slope - shift.
-struct Slopes {
-  double center = 0;  // mean of xhat, which the rounding of a given mean makes differ from 0
-  double slope = 0;
-  double shift = 0;
-};
-
-/// From the sums of g = dy gamma, of g xhat, of xhat.
-template <class T>
-HWY_INLINE Slopes MakeSlopes(const NormBackwardArgs<T>& a, const double* sums, double rstd) {
-  Slopes s;
-  if (!a.given) {
-    const double count = static_cast<double>(a.runs * a.n);
-    s.center = a.center ? sums[2] / count : 0;
-    const double mean = a.center ? sums[0] / count : 0;
-    const double product = (sums[1] - s.center * sums[0]) / count;
-    s.slope = rstd * product;
-    s.shift = rstd * (mean - s.center * product);
-  }
-  return s;
-}
-
-template <class T>
-void FlushPartial(const NormBackwardArgs<T>& a, Index offset) {
-  for (Index i = offset; i < offset + a.n; ++i) {
-    a.dgamma[i] += static_cast<double>(a.partial[i]);
-    a.dbeta[i] += static_cast<double>(a.partial[a.width + i]);
-    a.partial[i] = 0;
-    a.partial[a.width + i] = 0;
-  }
-}
-
-template <class D, class T>
-HWY_INLINE void BackwardByElement(D d, const NormBackwardArgs<T>& a) {
-  using V = hn::Vec<D>;
-  Index waiting = 0;
-  for (Index group = 0; group < a.groups; ++group) {
-    const Index start = group * a.group_stride;
-    const Index offset = group * a.steps.group;
-    const T* gamma = a.gamma == nullptr ? nullptr : a.gamma + offset;
-    const V mean = hn::Set(d, a.mean == nullptr ? T(0) : a.mean[group]);
-    const V rstd = hn::Set(d, a.rstd[group]);
-    const auto normalized = [&](Index at, auto lanes) LAMINA_NORM_INLINE {
-      return hn::Mul(hn::Sub(lanes.Load(d, a.x + at), mean), rstd);
-    };
-    const auto scaled = [&](Index at, Index i, auto lanes) LAMINA_NORM_INLINE {
-      const V dy = lanes.Load(d, a.dy + at);
-      return gamma == nullptr ? dy : hn::Mul(dy, lanes.Load(d, gamma + i));
-    };
-    double sums[3] = {};
-    if (!a.given) {
-      GroupSums<3>(
-          d, a.runs, a.n,
-          [&](Index run, Index i, auto lanes, V* out) LAMINA_NORM_INLINE {
-            const Index at = start + run * a.run_stride + i;
-            const V xhat = normalized(at, lanes);
-            out[0] = scaled(at, i, lanes);
-            out[1] = hn::Mul(out[0], xhat);
-            out[2] = lanes.Keep(d, xhat);
-          },
-          sums);
-    }
-    const Slopes s = MakeSlopes(a, sums, static_cast<double>(a.rstd[group]));
-    const V slope = hn::Set(d, static_cast<T>(s.slope));
-    const V shift = hn::Set(d, static_cast<T>(s.shift));
-    const V center = hn::Set(d, static_cast<T>(s.center));
-    for (Index run = 0; run < a.runs; ++run) {
-      const Index at = start + run * a.run_stride;
-      if (a.dgamma != nullptr) {
-        T* partial_gamma = a.partial + offset;
-        T* partial_beta = a.partial + a.width + offset;
-        ForRun(d, a.n, [&](Index i, auto lanes) LAMINA_NORM_INLINE {
-          const V dy = lanes.Load(d, a.dy + at + i);
-          const V xhat = hn::Sub(normalized(at + i, lanes), center);
-          lanes.Store(d, hn::MulAdd(dy, xhat, lanes.Load(d, partial_gamma + i)), partial_gamma + i);
-          lanes.Store(d, hn::Add(dy, lanes.Load(d, partial_beta + i)), partial_beta + i);
-        });
-        if (++waiting == kNormRowBlock) {
-          FlushPartial(a, offset);
-          waiting = 0;
-        }
-      }
-      if (a.dx != nullptr) {
-        ForRun(d, a.n, [&](Index i, auto lanes) LAMINA_NORM_INLINE {
-          const V xhat = normalized(at + i, lanes);
-          const V rest = hn::MulAdd(xhat, slope, shift);
-          lanes.Store(d, hn::MulSub(scaled(at + i, i, lanes), rstd, rest), a.dx + at + i);
-        });
-      }
-    }
-    if (a.dgamma != nullptr && a.steps.group != 0) {
-      FlushPartial(a, offset);
-      waiting = 0;
-    }
-  }
-  if (a.dgamma != nullptr && waiting != 0) {
-    FlushPartial(a, 0);
-  }
-}
-
-template <class D, class T>
-HWY_INLINE void BackwardByRun(D d, const NormBackwardArgs<T>& a) {
-  using V = hn::Vec<D>;
-  for (Index group = 0; group < a.groups; ++group) {
-    const Index start = group * a.group_stride;
-    const Index offset = group * a.steps.group;
-    const auto factor = [&](Index run) {
-      return a.gamma == nullptr ? 1 : static_cast<double>(a.gamma[offset + run * a.steps.run]);
-    };
-    const double scale = static_cast<double>(a.rstd[group]);
-    const V mean = hn::Set(d, a.mean == nullptr ? T(0) : a.mean[group]);
-    const V rstd = hn::Set(d, a.rstd[group]);
-    // Runs that share a factor are summed together.
-    const Index pieces = a.steps.run == 0 ? 1 : a.runs;
-    double sums[3] = {};
-    for (Index piece = 0; piece < pieces; ++piece) {
-      double part[3];
-      const Index begin = start + piece * a.run_stride;
-      GroupSums<3>(
-          d, a.runs / pieces, a.n,
-          [&](Index run, Index i, auto lanes, V* out) LAMINA_NORM_INLINE {
-            const Index at = begin + run * a.run_stride + i;
-            const V xhat = hn::Mul(hn::Sub(lanes.Load(d, a.x + at), mean), rstd);
-            out[0] = lanes.Load(d, a.dy + at);
-            out[1] = hn::Mul(out[0], xhat);
-            out[2] = lanes.Keep(d, xhat);
-          },
-          part);
-      const double gamma = factor(piece);
-      sums[0] += gamma * part[0];
-      sums[1] += gamma * part[1];
-      sums[2] += part[2];
-      if (a.dgamma != nullptr) {
-        a.dgamma[offset + piece * a.steps.run] += part[1];
-        a.dbeta[offset + piece * a.steps.run] += part[0];
-        a.scratch[piece] = part[0];
-      }
-    }
-    const Slopes s = MakeSlopes(a, sums, scale);
-    if (a.dgamma != nullptr) {
-      for (Index piece = 0; piece < pieces; ++piece) {
-        a.dgamma[offset + piece * a.steps.run] -= s.center * a.scratch[piece];
-      }
-    }
-    if (a.dx == nullptr) {
-      continue;
-    }
-    const V slope = hn::Set(d, static_cast<T>(s.slope));
-    const V shift = hn::Set(d, static_cast<T>(s.shift));
-    for (Index run = 0; run < a.runs; ++run) {
-      const Index at = start + run * a.run_stride;
-      const V gain = hn::Set(d, static_cast<T>(scale * factor(run)));
-      ForRun(d, a.n, [&](Index i, auto lanes) LAMINA_NORM_INLINE {
-        const V xhat = hn::Mul(hn::Sub(lanes.Load(d, a.x + at + i), mean), rstd);
-        const V rest = hn::MulAdd(xhat, slope, shift);
-        lanes.Store(d, hn::MulSub(lanes.Load(d, a.dy + at + i), gain, rest), a.dx + at + i);
-      });
-    }
-  }
-}
-
-template <class T>
-void NormGroupsBackward(const NormBackwardArgs<T>& a) {
-  const hn::ScalableTag<T> d;
-  if (a.steps.element == 0) {
-    BackwardByRun(d, a);
-  } else {
-    BackwardByElement(d, a);
   }
 }
 

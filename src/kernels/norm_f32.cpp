@@ -5,6 +5,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "kernels/norm-inl.hpp"
+#include "kernels/norm_backward-inl.hpp"
 #include "kernels/norm_columns-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();

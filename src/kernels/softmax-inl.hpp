@@ -238,16 +238,25 @@ void Dispatch(const SoftmaxArgs<T>& args) {
   }
 }
 
-template <class T>
-double ReadPart(SoftmaxReading reading, const SoftmaxArgs<T>& args, double max, double sum) {
-  const hn::ScalableTag<T> d;
+/// function(RowKernel) of the one for these arguments.
+template <class T, class F>
+void WithRowKernel(const SoftmaxArgs<T>& args, const F& function) {
   const bool plain = args.scale == T(1) && !args.negate;
   if (args.kind == SoftmaxKind::Softmax) {
-    return plain ? RowKernel<false, true>::Read(d, reading, args, max, sum)
-                 : RowKernel<false, false>::Read(d, reading, args, max, sum);
+    plain ? function(RowKernel<false, true>()) : function(RowKernel<false, false>());
+  } else {
+    plain ? function(RowKernel<true, true>()) : function(RowKernel<true, false>());
   }
-  return plain ? RowKernel<true, true>::Read(d, reading, args, max, sum)
-               : RowKernel<true, false>::Read(d, reading, args, max, sum);
+}
+template <class T>
+void ReadBlocks(const SoftmaxArgs<T>& args, SoftmaxBlock* blocks) {
+  const hn::ScalableTag<T> d;
+  WithRowKernel(args, [&](auto kernel) { kernel.ReadBlocks(d, args, blocks); });
+}
+template <class T>
+void FinishBlocks(const SoftmaxArgs<T>& args, double max, double of_sum) {
+  const hn::ScalableTag<T> d;
+  WithRowKernel(args, [&](auto kernel) { kernel.FinishBlocks(d, args, max, of_sum); });
 }
 
 template <class T>

@@ -25,11 +25,15 @@ struct SoftmaxArgs {
   bool more = false;  ///< another row follows in x, x_stride from the last
 };
 
-/// The three readings of a row, for rows that are cut into parts.
-enum class SoftmaxReading {
-  Max,    ///< gives the maximum
-  Exp,    ///< gives the sum of exp; softmax stores the terms in y
-  Finish  ///< writes y
+/// Elements of a block: the L1 holds it, what becomes of it and the block behind.
+template <class T>
+inline constexpr Index kSoftmaxBlock = 8192 / static_cast<Index>(sizeof(T));
+
+/// What a block comes to: the greatest element, at least the lowest finite number, and the sum of
+/// exp((x - max) scale).
+struct SoftmaxBlock {
+  double max = 0;
+  double sum = 0;
 };
 
 template <class T>
@@ -48,10 +52,13 @@ struct SoftmaxBackwardArgs {
 
 void softmax_rows(const SoftmaxArgs<float>& args);
 void softmax_rows(const SoftmaxArgs<double>& args);
-/// One reading of part of one row: x, y and n are those of the part, max and sum those of the row.
-double softmax_part(SoftmaxReading reading, const SoftmaxArgs<float>& args, double max, double sum);
-double softmax_part(SoftmaxReading reading, const SoftmaxArgs<double>& args, double max,
-                    double sum);
+/// The two readings of blocks of one row, for rows that are cut: x, y and n are those of the
+/// blocks. First what each comes to; softmax stores the terms of the sum in y.
+void softmax_blocks(const SoftmaxArgs<float>& args, SoftmaxBlock* blocks);
+void softmax_blocks(const SoftmaxArgs<double>& args, SoftmaxBlock* blocks);
+/// Then y from what it holds: the terms times `of_sum`, or (x - max) scale - of_sum.
+void softmax_finish(const SoftmaxArgs<float>& args, double max, double of_sum);
+void softmax_finish(const SoftmaxArgs<double>& args, double max, double of_sum);
 void softmax_columns(const SoftmaxArgs<float>& args);
 void softmax_columns(const SoftmaxArgs<double>& args);
 void softmax_backward_rows(const SoftmaxBackwardArgs<float>& args);

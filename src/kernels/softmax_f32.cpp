@@ -13,9 +13,11 @@ namespace HWY_NAMESPACE {
 void SoftmaxRowsF32(const SoftmaxArgs<float>& args) {
   Dispatch<RowKernel>(args);
 }
-double SoftmaxPartF32(SoftmaxReading reading, const SoftmaxArgs<float>& args, double max,
-                      double sum) {
-  return ReadPart(reading, args, max, sum);
+void SoftmaxBlocksF32(const SoftmaxArgs<float>& args, SoftmaxBlock* blocks) {
+  ReadBlocks(args, blocks);
+}
+void SoftmaxFinishF32(const SoftmaxArgs<float>& args, double max, double of_sum) {
+  FinishBlocks(args, max, of_sum);
 }
 void SoftmaxColumnsF32(const SoftmaxArgs<float>& args) {
   Dispatch<ColumnKernel>(args);
@@ -41,7 +43,8 @@ HWY_AFTER_NAMESPACE();
 namespace lamina::kernels {
 
 HWY_EXPORT(SoftmaxRowsF32);
-HWY_EXPORT(SoftmaxPartF32);
+HWY_EXPORT(SoftmaxBlocksF32);
+HWY_EXPORT(SoftmaxFinishF32);
 HWY_EXPORT(SoftmaxColumnsF32);
 HWY_EXPORT(SoftmaxBackwardRowsF32);
 HWY_EXPORT(SoftmaxBackwardSumF32);
@@ -51,9 +54,11 @@ HWY_EXPORT(SoftmaxBackwardColumnsF32);
 void softmax_rows(const SoftmaxArgs<float>& args) {
   HWY_DYNAMIC_DISPATCH(SoftmaxRowsF32)(args);
 }
-double softmax_part(SoftmaxReading reading, const SoftmaxArgs<float>& args, double max,
-                    double sum) {
-  return HWY_DYNAMIC_DISPATCH(SoftmaxPartF32)(reading, args, max, sum);
+void softmax_blocks(const SoftmaxArgs<float>& args, SoftmaxBlock* blocks) {
+  HWY_DYNAMIC_DISPATCH(SoftmaxBlocksF32)(args, blocks);
+}
+void softmax_finish(const SoftmaxArgs<float>& args, double max, double of_sum) {
+  HWY_DYNAMIC_DISPATCH(SoftmaxFinishF32)(args, max, of_sum);
 }
 void softmax_columns(const SoftmaxArgs<float>& args) {
   HWY_DYNAMIC_DISPATCH(SoftmaxColumnsF32)(args);

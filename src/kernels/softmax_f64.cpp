@@ -13,9 +13,11 @@ namespace HWY_NAMESPACE {
 void SoftmaxRowsF64(const SoftmaxArgs<double>& args) {
   Dispatch<RowKernel>(args);
 }
-double SoftmaxPartF64(SoftmaxReading reading, const SoftmaxArgs<double>& args, double max,
-                      double sum) {
-  return ReadPart(reading, args, max, sum);
+void SoftmaxBlocksF64(const SoftmaxArgs<double>& args, SoftmaxBlock* blocks) {
+  ReadBlocks(args, blocks);
+}
+void SoftmaxFinishF64(const SoftmaxArgs<double>& args, double max, double of_sum) {
+  FinishBlocks(args, max, of_sum);
 }
 void SoftmaxColumnsF64(const SoftmaxArgs<double>& args) {
   Dispatch<ColumnKernel>(args);
@@ -41,7 +43,8 @@ HWY_AFTER_NAMESPACE();
 namespace lamina::kernels {
 
 HWY_EXPORT(SoftmaxRowsF64);
-HWY_EXPORT(SoftmaxPartF64);
+HWY_EXPORT(SoftmaxBlocksF64);
+HWY_EXPORT(SoftmaxFinishF64);
 HWY_EXPORT(SoftmaxColumnsF64);
 HWY_EXPORT(SoftmaxBackwardRowsF64);
 HWY_EXPORT(SoftmaxBackwardSumF64);
@@ -51,9 +54,11 @@ HWY_EXPORT(SoftmaxBackwardColumnsF64);
 void softmax_rows(const SoftmaxArgs<double>& args) {
   HWY_DYNAMIC_DISPATCH(SoftmaxRowsF64)(args);
 }
-double softmax_part(SoftmaxReading reading, const SoftmaxArgs<double>& args, double max,
-                    double sum) {
-  return HWY_DYNAMIC_DISPATCH(SoftmaxPartF64)(reading, args, max, sum);
+void softmax_blocks(const SoftmaxArgs<double>& args, SoftmaxBlock* blocks) {
+  HWY_DYNAMIC_DISPATCH(SoftmaxBlocksF64)(args, blocks);
+}
+void softmax_finish(const SoftmaxArgs<double>& args, double max, double of_sum) {
+  HWY_DYNAMIC_DISPATCH(SoftmaxFinishF64)(args, max, of_sum);
 }
 void softmax_columns(const SoftmaxArgs<double>& args) {
   HWY_DYNAMIC_DISPATCH(SoftmaxColumnsF64)(args);

@@ -92,54 +92,71 @@ struct RowKernel {
     return hn::GetLane(hn::MaxOfLanes(d, m0));
   }
 
+  /// Vectors whose exponentials are computed together: without roots the longer polynomial of
+  /// double leaves registers for fewer.
+  template <class D>
+  static constexpr int Together() {
+    return sizeof(hn::TFromD<D>) == 4 || HasDoubleRoots<D>() ? 4 : 2;
+  }
+
   /// Sum of exp over at most kSumBlock elements; softmax also stores the terms. Meanwhile `ahead`,
-  /// as long as x, is fetched.
+  /// as long as x, is fetched, and for log-softmax the place of its result.
   template <class D, class V = hn::Vec<D>, class T = hn::TFromD<D>>
   static HWY_INLINE T BlockExp(D d, const Logits<kPlain, D>& logits, V max, const T* x, T* y,
                                Index n, const T* ahead) {
+    return BlockExpBeside<false>(d, logits, max, x, y, n, [&](Index i) HWY_ATTR {
+      constexpr Index kLine = 64 / sizeof(T);
+      for (Index line = 0; line < Together<D>() * static_cast<Index>(hn::Lanes(d)); line += kLine) {
+        hwy::Prefetch(ahead + i + line);
+        if constexpr (kLog) {
+          hwy::Prefetch(y + i + line);
+        }
+      }
+    });
+  }
+
+  /// The same, where beside(i) is called for every Together() vectors. With kCopy log-softmax
+  /// copies x to y.
+  template <bool kCopy, class D, class V, class F, class T = hn::TFromD<D>>
+  static HWY_INLINE T BlockExpBeside(D d, const Logits<kPlain, D>& logits, V max, const T* x, T* y,
+                                     Index n, const F& beside) {
     const Index lanes = static_cast<Index>(hn::Lanes(d));
-    // Without roots the longer polynomial of double leaves registers for fewer vectors at a time.
-    constexpr int kUnroll = sizeof(T) == 4 || HasDoubleRoots<D>() ? 4 : 2;
-    constexpr Index kLine = 64 / sizeof(T);
+    constexpr int kUnroll = Together<D>();
     V sums[kUnroll];
     for (V& sum : sums) {
       sum = hn::Zero(d);
     }
     Index i = 0;
     for (; i + kUnroll * lanes <= n; i += kUnroll * lanes) {
+      V in[kUnroll];
       V e[kUnroll];
       for (int v = 0; v < kUnroll; ++v) {
-        e[v] = ExpWithRoots(d, logits.Shifted(hn::LoadU(d, x + i + v * lanes), max));
+        in[v] = hn::LoadU(d, x + i + v * lanes);
+        e[v] = ExpWithRoots(d, logits.Shifted(in[v], max));
       }
       for (int v = 0; v < kUnroll; ++v) {
-        if constexpr (!kLog) {
-          hn::StoreU(e[v], d, y + i + v * lanes);
+        if constexpr (!kLog || kCopy) {
+          hn::StoreU(kLog ? in[v] : e[v], d, y + i + v * lanes);
         }
         sums[v] = hn::Add(sums[v], e[v]);
       }
-      for (Index line = 0; line < kUnroll * lanes; line += kLine) {
-        hwy::Prefetch(ahead + i + line);
-        // Nothing else is written while exponentials are computed.
-        if constexpr (kLog) {
-          hwy::Prefetch(y + i + line);
-        }
-      }
+      beside(i);
     }
     V s0 = kUnroll == 4
                ? hn::Add(hn::Add(sums[0], sums[1]), hn::Add(sums[2 % kUnroll], sums[3 % kUnroll]))
                : hn::Add(sums[0], sums[1]);
     for (; i < n; i += lanes) {
       const Index count = std::min(lanes, n - i);
-      V e = ExpWithRoots(
-          d, logits.Shifted(count == lanes ? hn::LoadU(d, x + i) : LoadTail(d, x + i, count), max));
+      const V in = count == lanes ? hn::LoadU(d, x + i) : LoadTail(d, x + i, count);
+      V e = ExpWithRoots(d, logits.Shifted(in, max));
       if (count == lanes) {
-        if constexpr (!kLog) {
-          hn::StoreU(e, d, y + i);
+        if constexpr (!kLog || kCopy) {
+          hn::StoreU(kLog ? in : e, d, y + i);
         }
       } else {
         e = hn::IfThenElseZero(TailMask(d, count), e);
-        if constexpr (!kLog) {
-          StoreTail(d, e, y + i, count);
+        if constexpr (!kLog || kCopy) {
+          StoreTail(d, kLog ? in : e, y + i, count);
         }
       }
       s0 = hn::Add(s0, e);
@@ -254,7 +271,8 @@ struct RowKernel {
       for (Index row = 0; row < rows; ++row) {
         const T* here = x + row * a.x_stride;
         const T* next = first + row + batch < a.count ? here + batch * a.x_stride : here;
-        sum[row] = BlockExp(d, logits, hn::Set(d, max[row]), here, y + row * a.y_stride, a.n, next);
+        T* const to = y + row * a.y_stride;
+        sum[row] = BlockExp(d, logits, hn::Set(d, max[row]), here, to, a.n, next);
       }
       const auto sums = hn::Load(d, sum);
       hn::Store(kLog ? Log(d, sums) : hn::Div(hn::Set(d, T(1)), sums), d, sum);
@@ -314,20 +332,51 @@ struct RowKernel {
     });
   }
 
+  /// The maximum of each block is found beside the exponentials of the one before.
   template <class D, class T = hn::TFromD<D>>
-  static double Read(D d, SoftmaxReading reading, const SoftmaxArgs<T>& a, double row_max,
-                     double sum) {
+  static HWY_NOINLINE void ReadBlocks(D d, const SoftmaxArgs<T>& a, SoftmaxBlock* blocks) {
+    constexpr Index kBlock = kSoftmaxBlock<T>;
+    constexpr int kUnroll = Together<D>();
+    const Index lanes = static_cast<Index>(hn::Lanes(d));
     const Logits<kPlain, D> logits(d, a.negate, a.scale);
-    const auto max = hn::Set(d, static_cast<T>(row_max));
-    switch (reading) {
-      case SoftmaxReading::Max:
-        return static_cast<double>(RowMax(d, logits, a.x, a.n));
-      case SoftmaxReading::Exp:
-        return RowExp(d, logits, max, a.x, a.y, a.n, a.x);
-      case SoftmaxReading::Finish:
-        Finish(d, logits, max, hn::Set(d, OfSum<T>(sum)), a.x, a.y, a.n);
+    T max = RowMax(d, logits, a.x, std::min(kBlock, a.n));
+    for (Index begin = 0; begin < a.n; begin += kBlock) {
+      const Index n = std::min(kBlock, a.n - begin);
+      const T* const x = a.x + begin;
+      // -inf - -inf would be NaN, though other blocks may hold numbers.
+      max = std::max(max, std::numeric_limits<T>::lowest());
+      const auto shift = hn::Set(d, max);
+      blocks->max = static_cast<double>(max);
+      T sum;
+      if (a.n - begin >= 2 * kBlock) {
+        auto next = hn::Set(d, -std::numeric_limits<T>::infinity());
+        sum = BlockExpBeside<true>(d, logits, shift, x, a.y + begin, n, [&](Index i) HWY_ATTR {
+          auto m = logits.Signed(hn::LoadU(d, x + kBlock + i));
+          for (int v = 1; v < kUnroll; ++v) {
+            m = hn::Max(m, logits.Signed(hn::LoadU(d, x + kBlock + i + v * lanes)));
+          }
+          next = hn::Max(next, m);
+          for (int v = 0; v < kUnroll; ++v) {
+            hwy::Prefetch(x + 2 * kBlock + i + v * lanes);
+          }
+        });
+        max = hn::GetLane(hn::MaxOfLanes(d, next));
+      } else {
+        sum = BlockExpBeside<true>(d, logits, shift, x, a.y + begin, n, [](Index) {});
+        if (begin + kBlock < a.n) {
+          max = RowMax(d, logits, x + kBlock, a.n - begin - kBlock);
+        }
+      }
+      blocks->sum = static_cast<double>(sum);
+      ++blocks;
     }
-    return 0;
+  }
+  template <class D, class T = hn::TFromD<D>>
+  static HWY_NOINLINE void FinishBlocks(D d, const SoftmaxArgs<T>& a, double max, double of_sum) {
+    const Logits<kPlain, D> logits(d, a.negate, a.scale);
+    // What the first reading left in y.
+    Finish(d, logits, hn::Set(d, static_cast<T>(max)), hn::Set(d, static_cast<T>(of_sum)), a.y, a.y,
+           a.n);
   }
 
   template <class D, class T, class F>

@@ -334,6 +334,43 @@ void merge_sums(const T* first, const T* second, bool has_second, Index chunks, 
   }
 }
 
+/// Extremes without positions.
+inline bool is_extreme(kernels::ReduceStep step) {
+  using kernels::ReduceStep;
+  return step == ReduceStep::Max || step == ReduceStep::MaxAbs || step == ReduceStep::Min;
+}
+
+/// The same for extremes: one output after the other costs more than reading what they are of.
+template <class T, class F>
+void merge_extremes(kernels::ReduceStep step, const T* first, Index chunks, Index capacity,
+                    Index count, const F& merged) {
+  constexpr Index kBlock = 128;
+  std::array<T, kBlock> best;
+  const auto join = [&](Index begin, Index n, const auto& better) {
+    for (Index chunk = 1; chunk < chunks; ++chunk) {
+      const T* const from = first + chunk * capacity + begin;
+      for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) {
+        // A NaN is taken and stays.
+        const T v = from[i];
+        const T kept = best[i];
+        best[i] = better(kept, v) || kept != kept ? kept : v;
+      }
+    }
+  };
+  for (Index begin = 0; begin < count; begin += kBlock) {
+    const Index n = std::min(kBlock, count - begin);
+    std::copy_n(first + begin, n, best.begin());
+    if (step == kernels::ReduceStep::Min) {
+      join(begin, n, [](T kept, T v) { return kept <= v; });
+    } else {
+      join(begin, n, [](T kept, T v) { return kept >= v; });
+    }
+    for (Index i = 0; i < n; ++i) {
+      merged(begin + i, Reduced{static_cast<double>(best[static_cast<std::size_t>(i)]), 0, 0});
+    }
+  }
+}
+
 /// Two steps at most: `first`, whose outcome `parameter(Reduced) -> T` turns into what `second`
 /// needs. Then emit(offset in out, Reduced, parameter). If `given` is there, it holds the first
 /// step's parameters at the outputs' offsets.
@@ -342,6 +379,8 @@ void run_reduction(const ReduceBlocks<T>& blocks, kernels::ReduceStep first, boo
                    kernels::ReduceStep second, const T* given, Parameter&& parameter, Emit&& emit) {
   const Index capacity = blocks.capacity();
   const Index chunks = blocks.chunks();
+  const bool finds_place =
+      first == kernels::ReduceStep::ArgMax || first == kernels::ReduceStep::ArgMin;
   if (chunks == 1) {
     // All of an output is in one block: do both steps while it is in cache.
     parallel_for(blocks.groups(), blocks.grain(), [&](Index begin, Index end) {
@@ -367,7 +406,7 @@ void run_reduction(const ReduceBlocks<T>& blocks, kernels::ReduceStep first, boo
         blocks.for_each_output(group, [&](Index i, Index offset) {
           const auto k = static_cast<std::size_t>(i);
           const Reduced reduced{static_cast<double>(a[k]), static_cast<double>(b[k]),
-                                static_cast<Index>(b[k])};
+                                finds_place ? static_cast<Index>(b[k]) : Index{0}};
           emit(offset, reduced, has_second || given != nullptr ? p[k] : T(0));
         });
       }
@@ -400,28 +439,34 @@ void run_reduction(const ReduceBlocks<T>& blocks, kernels::ReduceStep first, boo
                        a.data() + block * capacity, b.data() + block * capacity);
       }
     });
-    parallel_for(blocks.groups(), std::max(Index{1}, kReduceGrain / (chunks * capacity)),
-                 [&](Index begin, Index end) {
-                   for (Index group = begin; group < end; ++group) {
-                     if (is_sum(step)) {
-                       const Index at = group * chunks * capacity;
-                       merge_sums(
-                           a.data() + at, b.data() + at, step == kernels::ReduceStep::SumCentered,
-                           chunks, capacity, blocks.count(group),
-                           [&](Index i, const Reduced& reduced) { merged(group, i, reduced); });
-                       continue;
-                     }
-                     for (Index i = 0; i < blocks.count(group); ++i) {
-                       ReduceMerger merger(step);
-                       for (Index chunk = 0; chunk < chunks; ++chunk) {
-                         const Index at = (group * chunks + chunk) * capacity + i;
-                         merger.add(static_cast<double>(a.data()[at]),
-                                    static_cast<double>(b.data()[at]), blocks.chunk_start(chunk));
-                       }
-                       merged(group, i, merger.result());
-                     }
-                   }
-                 });
+    parallel_for(
+        blocks.groups(), std::max(Index{1}, kReduceGrain / (chunks * capacity)),
+        [&](Index begin, Index end) {
+          for (Index group = begin; group < end; ++group) {
+            if (is_sum(step)) {
+              const Index at = group * chunks * capacity;
+              merge_sums(a.data() + at, b.data() + at, step == kernels::ReduceStep::SumCentered,
+                         chunks, capacity, blocks.count(group),
+                         [&](Index i, const Reduced& reduced) { merged(group, i, reduced); });
+              continue;
+            }
+            if (is_extreme(step)) {
+              merge_extremes(step, a.data() + group * chunks * capacity, chunks, capacity,
+                             blocks.count(group),
+                             [&](Index i, const Reduced& reduced) { merged(group, i, reduced); });
+              continue;
+            }
+            for (Index i = 0; i < blocks.count(group); ++i) {
+              ReduceMerger merger(step);
+              for (Index chunk = 0; chunk < chunks; ++chunk) {
+                const Index at = (group * chunks + chunk) * capacity + i;
+                merger.add(static_cast<double>(a.data()[at]), static_cast<double>(b.data()[at]),
+                           blocks.chunk_start(chunk));
+              }
+              merged(group, i, merger.result());
+            }
+          }
+        });
   };
   // The outcome of the last step waits for its turn in out's order of offsets.
   std::vector<Reduced> results(static_cast<std::size_t>(blocks.groups() * capacity));

@@ -152,26 +152,44 @@ void run_plan(const Plan<K>& plan, Index element_bytes, R&& rows, C&& columns) {
   });
 }
 
-/// A row in parts, read three times: what the parts give is joined in order.
+/// A row in parts, read twice: each block around its own maximum, which the row's then joins.
 template <class T>
 void long_row(const kernels::SoftmaxArgs<T>& row) {
-  using kernels::SoftmaxReading;
-  const Buffer<double> results(ceil_div(row.n, kGrain));
-  const auto read = [&](SoftmaxReading reading, double max, double sum) {
-    parallel_for(row.n, kGrain, [&](Index begin, Index end) {
-      kernels::SoftmaxArgs<T> part = row;
-      part.x += begin;
-      part.y += begin;
-      part.n = end - begin;
-      results.data()[begin / kGrain] = kernels::softmax_part(reading, part, max, sum);
-    });
+  constexpr Index kBlock = kernels::kSoftmaxBlock<T>;
+  static_assert(kGrain % kBlock == 0);
+  const Buffer<kernels::SoftmaxBlock> blocks(ceil_div(row.n, kBlock));
+  const auto part = [&](Index begin, Index end) {
+    kernels::SoftmaxArgs<T> result = row;
+    result.x += begin;
+    result.y += begin;
+    result.n = end - begin;
+    return result;
   };
-  const double* const first = results.data();
-  const double* const last = first + results.size();
-  read(SoftmaxReading::Max, 0, 0);
-  const double max = *std::max_element(first, last);
-  read(SoftmaxReading::Exp, max, 0);
-  read(SoftmaxReading::Finish, max, std::accumulate(first, last, 0.0));
+  parallel_for(row.n, kGrain, [&](Index begin, Index end) {
+    kernels::softmax_blocks(part(begin, end), blocks.data() + begin / kBlock);
+  });
+  double max = blocks.data()->max;
+  for (Index b = 1; b < blocks.size(); ++b) {
+    max = std::max(max, blocks.data()[b].max);
+  }
+  // What the terms of a block are too large by.
+  const auto factor = [&](Index block) {
+    return std::exp((blocks.data()[block].max - max) * static_cast<double>(row.scale));
+  };
+  double sum = 0;
+  for (Index b = 0; b < blocks.size(); ++b) {
+    sum += blocks.data()[b].sum * factor(b);
+  }
+  parallel_for(row.n, kGrain, [&](Index begin, Index end) {
+    if (row.kind == SoftmaxKind::LogSoftmax) {
+      kernels::softmax_finish(part(begin, end), max, std::log(sum));
+      return;
+    }
+    for (; begin < end; begin += kBlock) {
+      kernels::softmax_finish(part(begin, std::min(begin + kBlock, end)), max,
+                              factor(begin / kBlock) / sum);
+    }
+  });
 }
 
 /// The gradient in parts, read twice.
@@ -212,6 +230,21 @@ void for_each_row(const Plan& plan, const F& visit) {
 /// All arguments are checked, x and y are equal or disjoint.
 template <class T>
 void forward(const View<T>& x, const MutView<T>& y, int axis, const Member& member, T scale) {
+  kernels::SoftmaxArgs<T> shared;
+  shared.kind = member.kind;
+  shared.n = x.shape()[axis];
+  shared.scale = scale;
+  shared.negate = member.negate;
+  if (axis == x.rank() - 1 && x.size() <= kGrain && x.is_contiguous() && y.is_contiguous()) {
+    // A few adjacent rows need no plan.
+    kernels::SoftmaxArgs<T> args = shared;
+    args.x = x.data();
+    args.y = y.data();
+    args.x_stride = args.y_stride = args.n;
+    args.count = x.size() / args.n;
+    kernels::softmax_rows(args);
+    return;
+  }
   const auto plan = make_plan<2>(x.shape(), axis, {&x.strides(), &y.strides()});
   if (!plan.rows && !plan.columns) {
     // The operands disagree about what is adjacent: bring x into the layout of y, or both into a
@@ -227,11 +260,6 @@ void forward(const View<T>& x, const MutView<T>& y, int axis, const Member& memb
     }
     return;
   }
-  kernels::SoftmaxArgs<T> shared;
-  shared.kind = member.kind;
-  shared.n = plan.n;
-  shared.scale = scale;
-  shared.negate = member.negate;
   if (plan.rows && plan.n >= kLongRow) {
     for_each_row(plan, [&](const auto& offsets) {
       kernels::SoftmaxArgs<T> row = shared;

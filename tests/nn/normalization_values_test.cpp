@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <limits>
+#include <string>
 
 #include "lamina/core/random.hpp"
 #include "normalization_cases.hpp"
@@ -142,6 +144,80 @@ TYPED_TEST(NormalizationValues, ColumnsThatDrift) {
                   4 * eps * (1 + std::abs(expected)) + wide * scale);
     }
   }
+}
+
+// Sums around a guess from the first elements must not lose what the guess did not foretell.
+TYPED_TEST(NormalizationValues, FirstElementsThatMislead) {
+  using T = TypeParam;
+  const double eps = static_cast<double>(std::numeric_limits<T>::epsilon());
+  struct Pattern {
+    std::function<double(Index i, Index n)> at;
+    double bound = 4;
+  };
+  // Beside a square that holds all of the variance, the others are rounded away in a block.
+  constexpr double kLoose = 16;
+  const Pattern patterns[] = {
+      {[](Index i, Index) { return i == 0 ? 1e4 : 0.0; }},
+      {[](Index i, Index) { return i == 0 ? -1e6 : 1e4; }, kLoose},
+      {[](Index i, Index) { return i == 1 ? 30.0 : 1e7; }, kLoose},
+      {[](Index i, Index) { return i < 16 ? 1e6 : 0.0; }},
+      {[](Index i, Index) { return i < 32 ? 3.0 : 0.0; }},
+      {[](Index i, Index n) { return i < n - 2 ? 1e4 : -1e4; }},
+      {[](Index i, Index) { return static_cast<double>(i); }},
+      {[](Index i, Index) { return i < 8 ? 1e18 : 0.0; }, kLoose},  // squares overflow at first
+      {[](Index, Index) { return 1e7; }},
+  };
+  test::for_each_target([&] {
+    for (const Index n : {1, 2, 5, 17, 48, 333, 768, 4096, 20000}) {
+      for (const Pattern& pattern : patterns) {
+        // As a row, and as what a channel has in three images.
+        Array<T> x = uniform_numbers<T>({3, n}, 9);
+        for (Index i = 0; i < x.size(); ++i) {
+          x.data()[i] += static_cast<T>(pattern.at(i % n, n));
+        }
+        const Array<T> image = x.reshape({3, 1, n}).copy();
+        for (const bool rows : {true, false}) {
+          Array<T> mean = Array<T>::empty({rows ? Index{3} : Index{1}});
+          Array<T> rstd = Array<T>::empty(mean.shape());
+          Array<T> y = Array<T>::empty({3, n});
+          if (rows) {
+            layer_norm_into<T>(x, y, {}, {}, 1e-5, 0, {mean, rstd});
+          } else {
+            batch_norm_into<T>(image, y.reshape({3, 1, n}), {}, {}, 1e-5, DataFormat::NCHW,
+                               {mean, rstd});
+          }
+          const Index count = x.size() / mean.size();
+          for (Index g = 0; g < mean.size(); ++g) {
+            SCOPED_TRACE(std::to_string(n) + " elements, pattern " +
+                         std::to_string(&pattern - patterns) + (rows ? ", row" : ", channel"));
+            const T* const group = x.data() + g * count;
+            const auto first = static_cast<long double>(group[0]);
+            long double sum = 0;
+            for (Index i = 0; i < count; ++i) {
+              sum += static_cast<long double>(group[i]) - first;
+            }
+            const long double center = sum / count;  // from the first on
+            long double squares = 0;
+            for (Index i = 0; i < count; ++i) {
+              const long double e = static_cast<long double>(group[i]) - first - center;
+              squares += e * e;
+            }
+            const double scale = static_cast<double>(1 / std::sqrt(squares / count + 1e-5L));
+            const auto middle = static_cast<double>(first + center);
+            EXPECT_NEAR(static_cast<double>(mean(g)), middle,
+                        2 * eps * (std::abs(middle) + 1 / scale));
+            EXPECT_NEAR(static_cast<double>(rstd(g)), scale, pattern.bound * eps * scale);
+            for (Index i = 0; i < count; ++i) {
+              const double expected = static_cast<double>(group[i] - first - center) * scale;
+              ASSERT_NEAR(static_cast<double>(y.data()[g * count + i]), expected,
+                          pattern.bound * eps * (1 + std::abs(expected)))
+                  << i;
+            }
+          }
+        }
+      }
+    }
+  });
 }
 
 TYPED_TEST(NormalizationValues, NanAndInfinityStayInTheirGroup) {

@@ -268,6 +268,40 @@ TYPED_TEST(Reductions, PropagateNaNFromEveryPosition) {
   EXPECT_TRUE(std::isnan(min(x).item()));
 }
 
+TYPED_TEST(Reductions, JoinExtremesOfManyBlocks) {
+  using T = TypeParam;
+  const T inf = std::numeric_limits<T>::infinity();
+  const T nan = std::numeric_limits<T>::quiet_NaN();
+  // Blocks of 256 rows, and of 128 outputs when they are joined.
+  const Index rows = 1100, columns = 133;
+  Array<T> x = uniform_numbers<T>({rows, columns}, 8);
+  for (Index c = 0; c < columns; ++c) {
+    x(c * 8 % rows, c) = T(c % 2 == 0 ? 5 : -5);
+    if (c % 7 == 3) {
+      x(c * 11 % rows, c) = nan;
+    } else if (c % 7 == 4) {
+      x(c * 13 % rows, c) = c % 2 == 0 ? inf : -inf;
+    }
+  }
+  const Array<T> greatest = max(x, {.axes = {0}});
+  const Array<T> least = min(x, {.axes = {0}});
+  for (Index c = 0; c < columns; ++c) {
+    T high = x(0, c), low = x(0, c);
+    bool has_nan = false;
+    for (Index r = 0; r < rows; ++r) {
+      has_nan = has_nan || std::isnan(x(r, c));
+      high = std::max(high, x(r, c));
+      low = std::min(low, x(r, c));
+    }
+    if (has_nan) {
+      EXPECT_TRUE(std::isnan(greatest(c)) && std::isnan(least(c))) << c;
+    } else {
+      EXPECT_EQ(greatest(c), high) << c;
+      EXPECT_EQ(least(c), low) << c;
+    }
+  }
+}
+
 TYPED_TEST(Reductions, TreatInfinitiesAsNumbers) {
   using T = TypeParam;
   const T inf = std::numeric_limits<T>::infinity();

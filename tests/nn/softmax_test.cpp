@@ -432,6 +432,90 @@ TYPED_TEST(Softmax, CutsLongRows) {
   EXPECT_TRUE(z(1, 5) == 0 && z(1, 0) > 0);
 }
 
+/// Blocks that hold nothing, or numbers of quite another size than their neighbors.
+TYPED_TEST(Softmax, JoinsUnlikeBlocksOfLongRows) {
+  using T = TypeParam;
+  constexpr T kInf = std::numeric_limits<T>::infinity();
+  constexpr T kNan = std::numeric_limits<T>::quiet_NaN();
+  const Index n = (Index{1} << 18) + 4099;
+  Array<T> x = uniform_numbers<T>({n}, 31, -6, 6);
+  for (Index i = 0; i < n; ++i) {
+    if (i < 40000 || i >= n - 3) {
+      x(i) = -kInf;
+    } else if (i >= 70000 && i < 100000) {
+      x(i) += T(i % 2 == 0 ? 20 : -80);  // some of the others' results are denormal, or 0
+    } else if (i >= 150000 && i < 160000) {
+      x(i) -= T(sizeof(T) == 4 ? 85 : 700);
+    } else if (i >= 200000 && i < 210000) {
+      x(i) = std::numeric_limits<T>::lowest();
+    }
+  }
+  test::for_each_target([&] {
+    for (const Which which : {Which::Softmax, Which::LogSoftmax, Which::Softmin}) {
+      for (const double temperature : {1.0, 0.75}) {
+        Array<T> line = x;
+        for (T& v : line) {
+          v = which == Which::Softmin ? -v : v;
+        }
+        const SoftmaxOptions options{.temperature = temperature};
+        const Array<T> y = call<T>(which, line, options);
+        const std::vector<T> numbers = line.to_vector();
+        const Line expected =
+            reference_line(which, Line(numbers.begin(), numbers.end()), temperature);
+        for (Index i = 0; i < n; ++i) {
+          const long double wanted = expected[static_cast<std::size_t>(i)];
+          const auto got = static_cast<long double>(y(i));
+          const long double size = std::abs(wanted);
+          if (static_cast<T>(wanted) == -kInf) {
+            ASSERT_EQ(y(i), -kInf) << i;
+            continue;
+          }
+          // What rounding x - max costs is in proportion to it.
+          const long double bound = which == Which::LogSoftmax
+                                        ? 8 * (size + 1)
+                                        : (8 - (size > 0 ? std::log(size) : 0)) * size;
+          ASSERT_LE(std::abs(got - wanted),
+                    bound * static_cast<long double>(std::numeric_limits<T>::epsilon()) +
+                        2 * static_cast<long double>(std::numeric_limits<T>::denorm_min()))
+              << "element " << i << ": " << y(i) << ", temperature " << temperature;
+        }
+        Array<T> in_place = line;
+        call_into<T>(which, in_place, in_place, options);
+        ASSERT_EQ(in_place, y);
+      }
+    }
+    for (const T spoiler : {kNan, kInf}) {
+      for (const Index at : {Index{0}, Index{39000}, Index{131071}, n - 1}) {
+        Array<T> spoiled = x;
+        spoiled(at) = spoiler;
+        for (const Which which : {Which::Softmax, Which::LogSoftmax}) {
+          const Array<T> y = call<T>(which, spoiled);
+          for (Index i = 0; i < n; ++i) {
+            ASSERT_TRUE(std::isnan(y(i))) << spoiler << " at " << at << ", element " << i;
+          }
+        }
+      }
+    }
+    const Array<T> nothing = Array<T>::full({n}, -kInf);
+    for (const Which which : {Which::Softmax, Which::LogSoftmax}) {
+      for (const T v : call<T>(which, nothing)) {
+        ASSERT_TRUE(std::isnan(v));
+      }
+    }
+  });
+  // An offset that is exact changes no bit.
+  Array<T> whole(Shape{n});
+  for (Index i = 0; i < n; ++i) {
+    whole(i) = T(i % 37);
+  }
+  Array<T> offset = whole;
+  for (T& v : offset) {
+    v += T(4096);
+  }
+  EXPECT_EQ(softmax(whole), softmax(offset));
+  EXPECT_EQ(log_softmax(whole), log_softmax(offset));
+}
+
 TYPED_TEST(Softmax, TakesZeroRows) {
   using T = TypeParam;
   EXPECT_EQ(softmax(Array<T>(Shape{0, 3})).shape(), (Shape{0, 3}));

@@ -149,6 +149,32 @@ TYPED_TEST(Streaming, LargePoolsHaveTheBitsOfSmallOnes) {
   }
 }
 
+TYPED_TEST(Streaming, LargeRowsOfWholeVectorsAreNormalizedLikeSmallOnes) {
+  using T = TypeParam;
+  Array<T> x = large<T>(1024);
+  for (Index row = 0; row < x.rows(); row += 3) {
+    x(row, 0) = T(1e5);  // the first elements say nothing of the mean
+  }
+  const Index half = x.rows() / 2;
+  const View<T> top = x.view().slice(0, half), bottom = x.view().slice(half, x.rows());
+  const Array<T> gamma = numbers<T>({1024}), beta = numbers<T>({1024});
+  const int before = num_threads();
+  for (const int threads : {1, 3}) {
+    set_num_threads(threads);
+    const auto expect = [&](const char* what, const Array<T>& y, const Array<T>& y_top,
+                            const Array<T>& y_bottom) {
+      EXPECT_EQ(y.view().slice(0, half), y_top) << what;
+      EXPECT_EQ(y.view().slice(half, x.rows()), y_bottom) << what;
+    };
+    expect("layer_norm", layer_norm<T>(x, gamma, beta), layer_norm<T>(top, gamma, beta),
+           layer_norm<T>(bottom, gamma, beta));
+    expect("layer_norm without beta", layer_norm<T>(x, gamma), layer_norm<T>(top, gamma),
+           layer_norm<T>(bottom, gamma));
+    expect("rms_norm", rms_norm<T>(x, gamma), rms_norm<T>(top, gamma), rms_norm<T>(bottom, gamma));
+  }
+  set_num_threads(before);
+}
+
 TYPED_TEST(Streaming, LargeBatchesAreNormalizedByChannel) {
   using T = TypeParam;
   for (const Index channels : {7, 64, 1500}) {
