@@ -222,6 +222,11 @@ class ReduceBlocks {
   Index block_elements_ = 1;
 };
 
+/// Steps whose second outcome is a position; that of others need not be one.
+inline bool finds_place(kernels::ReduceStep step) {
+  return step == kernels::ReduceStep::ArgMax || step == kernels::ReduceStep::ArgMin;
+}
+
 /// What the chunks of one output come to.
 struct Reduced {
   double first = 0;
@@ -261,7 +266,7 @@ class ReduceMerger {
         const bool better = least ? first < sum_ : first > sum_;
         if (empty_ || (sum_ == sum_ && (better || first != first))) {
           sum_ = first;
-          position_ = start + static_cast<Index>(second);
+          position_ = finds_place(step_) ? start + static_cast<Index>(second) : 0;
         }
         break;
       }
@@ -379,8 +384,6 @@ void run_reduction(const ReduceBlocks<T>& blocks, kernels::ReduceStep first, boo
                    kernels::ReduceStep second, const T* given, Parameter&& parameter, Emit&& emit) {
   const Index capacity = blocks.capacity();
   const Index chunks = blocks.chunks();
-  const bool finds_place =
-      first == kernels::ReduceStep::ArgMax || first == kernels::ReduceStep::ArgMin;
   if (chunks == 1) {
     // All of an output is in one block: do both steps while it is in cache.
     parallel_for(blocks.groups(), blocks.grain(), [&](Index begin, Index end) {
@@ -406,7 +409,7 @@ void run_reduction(const ReduceBlocks<T>& blocks, kernels::ReduceStep first, boo
         blocks.for_each_output(group, [&](Index i, Index offset) {
           const auto k = static_cast<std::size_t>(i);
           const Reduced reduced{static_cast<double>(a[k]), static_cast<double>(b[k]),
-                                finds_place ? static_cast<Index>(b[k]) : Index{0}};
+                                finds_place(first) ? static_cast<Index>(b[k]) : Index{0}};
           emit(offset, reduced, has_second || given != nullptr ? p[k] : T(0));
         });
       }
