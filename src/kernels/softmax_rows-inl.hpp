@@ -104,7 +104,8 @@ struct RowKernel {
   template <class D, class V = hn::Vec<D>, class T = hn::TFromD<D>>
   static HWY_INLINE T BlockExp(D d, const Logits<kPlain, D>& logits, V max, const T* x, T* y,
                                Index n, const T* ahead) {
-    return BlockExpBeside<false>(d, logits, max, x, y, n, [&](Index i) HWY_ATTR {
+    // GCC takes a function that only prefetches for one without effect, unless it is inlined first.
+    const auto fetch = [&](Index i) HWY_ATTR __attribute__((always_inline)) {
       constexpr Index kLine = 64 / sizeof(T);
       for (Index line = 0; line < Together<D>() * static_cast<Index>(hn::Lanes(d)); line += kLine) {
         hwy::Prefetch(ahead + i + line);
@@ -112,7 +113,8 @@ struct RowKernel {
           hwy::Prefetch(y + i + line);
         }
       }
-    });
+    };
+    return BlockExpBeside<false>(d, logits, max, x, y, n, fetch);
   }
 
   /// The same, where beside(i) is called for every Together() vectors. With kCopy log-softmax
