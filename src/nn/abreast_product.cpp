@@ -72,6 +72,18 @@ std::array<Index, 2> AbreastPlan::columns(Index v) const {
 }
 
 template <class T>
+void see_taps(const AbreastPlan& p, const T* x, const T** seen) {
+  for (Index c = 0; c < p.channels; ++c) {
+    for (Index r = 0; r < p.kernel[0]; ++r) {
+      for (Index s = 0; s < p.kernel[1]; ++s) {
+        *seen++ = x + c * p.source.plane() + r * p.shift[0] * p.source.line() +
+                  s * p.shift[1] * p.source.lanes;
+      }
+    }
+  }
+}
+
+template <class T>
 AbreastProduct<T>::AbreastProduct(const AbreastPlan& plan, bool gradient, const T* w, Index width)
     : plan_(plan) {
   // A gradient leaves out what lies beside dy; zeros of a padding are elements like others.
@@ -204,6 +216,7 @@ Index AbreastProduct<T>::bytes(const AbreastPlan& plan) {
 
 #define LAMINA_INSTANTIATE(T)                                        \
   template AbreastPlan AbreastPlan::make<T>(const ConvShape&, bool); \
+  template void see_taps(const AbreastPlan&, const T*, const T**);   \
   template class AbreastProduct<T>;
 LAMINA_INSTANTIATE(float)
 LAMINA_INSTANTIATE(double)

@@ -31,6 +31,11 @@ struct AbreastPlan {
   [[nodiscard]] Index depth() const { return channels * kernel[0] * kernel[1]; }
 };
 
+/// seen[m]: where (channel, tap) m, in the order of weights, of a forward pass sees the turned
+/// images of which its first one sees `x`.
+template <class T>
+void see_taps(const AbreastPlan& plan, const T* x, const T** seen);
+
 /// Lines of the result, from weights put in order once. Steps of the sum come by lines of the
 /// kernel, so that those which see something follow each other.
 template <class T>

@@ -20,8 +20,6 @@ constexpr Index kMostBytes = Index{1} << 19;
 constexpr Index kMostWeights = Index{1} << 14;
 // Outputs of a weight gradient at most: those of more fill vectors themselves.
 constexpr Index kMostOutputs = 16;
-// Blocks of images from which on each is one thread's.
-constexpr Index kManyBlocks = 4;
 // Sums of all parts, and parts.
 constexpr Index kMostSums = Index{1} << 20;
 constexpr Index kMostParts = 16;
@@ -100,30 +98,22 @@ Index abreast_bytes(const ConvShape& shape, bool gradient, Index threads) {
 
 namespace {
 
-/// How a weight gradient sees x and dy.
+/// A weight gradient: x and dy are turned as x and y of the forward pass are.
 struct GradientPlan {
-  Turned x, dy;
+  AbreastPlan conv;
   Index rows;   ///< (channel, tap)
   Index parts;  ///< of the blocks, each with sums of its own
   Index sums;   ///< elements of those
 
   template <class T>
   static GradientPlan make(const ConvShape& shape) {
-    const Index lanes = lanes_of<T>();
-    GradientPlan p{Turned(lanes, shape.images, shape.in_channels, shape.in[1], shape.in[2]),
-                   Turned(lanes, shape.images, shape.out_channels, shape.out[1], shape.out[2]),
-                   shape.in_channels * shape.taps(), 1, 0};
-    p.x.top = shape.padding[1];
-    p.x.left = shape.padding[2];
-    const auto seen = [&](std::size_t a) {
-      return (shape.out[a] - 1) * shape.stride[a] + shape.dilation[a] * (shape.kernel[a] - 1) + 1;
-    };
-    p.x.padded_height = std::max(seen(1), p.x.top + p.x.height);
-    p.x.padded_width = std::max(seen(2), p.x.left + p.x.width);
-    p.sums = p.rows * shape.out_channels * lanes;
-    p.parts = std::clamp<Index>(kMostSums / p.sums, 1, std::min(p.x.blocks, kMostParts));
+    GradientPlan p{AbreastPlan::make<T>(shape, false), shape.in_channels * shape.taps(), 1, 0};
+    p.sums = p.rows * shape.out_channels * p.x().lanes;
+    p.parts = std::clamp<Index>(kMostSums / p.sums, 1, std::min(p.x().blocks, kMostParts));
     return p;
   }
+  [[nodiscard]] const Turned& x() const { return conv.source; }
+  [[nodiscard]] const Turned& dy() const { return conv.result; }
 };
 
 }  // namespace
@@ -133,9 +123,9 @@ bool abreast_gradient_pays(const ConvShape& shape, const ConvImage<const T>& dy,
                            const ConvImage<const T>& x) {
   if (!is_image(shape) || shape.taps() == 1 || shape.out_channels > kMostOutputs) return false;
   const GradientPlan p = GradientPlan::make<T>(shape);
-  const Index bytes = (p.x.block() + p.dy.block()) * static_cast<Index>(sizeof(T));
+  const Index bytes = (p.x().block() + p.dy().block()) * static_cast<Index>(sizeof(T));
   // A sixteenth of the lanes may be empty.
-  return 16 * (p.x.blocks * p.x.lanes - shape.images) <= p.x.blocks * p.x.lanes &&
+  return 16 * (p.x().blocks * p.x().lanes - shape.images) <= p.x().blocks * p.x().lanes &&
          p.rows * shape.out_channels <= kMostWeights && bytes <= kMostBytes &&
          is_dense(dy, shape.out, shape.out_channels) && is_dense(x, shape.in, shape.in_channels);
 }
@@ -144,11 +134,11 @@ template <class T>
 void abreast_weight_gradient(const ConvShape& shape, const ConvImage<const T>& dy,
                              const ConvImage<const T>& x, T* dw) {
   const GradientPlan p = GradientPlan::make<T>(shape);
-  const Index lanes = p.x.lanes;
+  const Index lanes = p.x().lanes;
   std::vector<kernels::LineVector> vectors;
   for (Index h = 0; h < shape.out[1]; ++h) {
     for (Index v = 0; v < shape.out[2]; ++v) {
-      vectors.push_back({(h * shape.stride[1] * p.x.padded_width + v * shape.stride[2]) * lanes,
+      vectors.push_back({h * shape.stride[1] * p.x().line() + v * shape.stride[2] * lanes,
                          (h * shape.out[2] + v) * lanes, lanes});
     }
   }
@@ -156,39 +146,32 @@ void abreast_weight_gradient(const ConvShape& shape, const ConvImage<const T>& d
   const Index weights = p.rows * shape.out_channels;
   const Buffer<T> parts(p.parts * weights);
   parallel_for(p.parts, 1, [&](Index begin, Index end) {
-    const Buffer<T> room(p.x.block() + p.dy.block() + p.sums);
+    const Buffer<T> room(p.x().block() + p.dy().block() + p.sums);
     T* const x_turned = room.data();
-    T* const dy_turned = x_turned + p.x.block();
-    T* const sums = dy_turned + p.dy.block();
+    T* const dy_turned = x_turned + p.x().block();
+    T* const sums = dy_turned + p.dy().block();
     std::vector<const T*> seen(static_cast<std::size_t>(p.rows));
+    see_taps(p.conv, x_turned, seen.data());
     for (Index part = begin; part < end; ++part) {
-      const Index begin_block = p.x.blocks * part / p.parts;
-      const Index end_block = p.x.blocks * (part + 1) / p.parts;
+      const Index begin_block = p.x().blocks * part / p.parts;
+      const Index end_block = p.x().blocks * (part + 1) / p.parts;
       for (Index block = begin_block; block < end_block; ++block) {
-        turn_in(p.x, x, block, block + 1, x_turned);
-        turn_in(p.dy, dy, block, block + 1, dy_turned);
-        for (Index row = 0; row < p.rows; ++row) {
-          const Index tap = row % shape.taps();
-          seen[static_cast<std::size_t>(row)] =
-              x_turned + row / shape.taps() * p.x.plane() +
-              (tap / shape.kernel[2] * shape.dilation[1] * p.x.padded_width +
-               tap % shape.kernel[2] * shape.dilation[2]) *
-                  lanes;
-        }
+        turn_in(p.x(), x, block, block + 1, x_turned);
+        turn_in(p.dy(), dy, block, block + 1, dy_turned);
         kernels::LineSums<T> product;
         product.rows = seen.data();
         product.count = p.rows;
         product.b = dy_turned;
-        product.b_stride = p.dy.plane();
+        product.b_stride = p.dy().plane();
         product.columns = shape.out_channels;
         product.sums = sums;
         sum_positions(product, vectors.data(), static_cast<Index>(vectors.size()),
                       block > begin_block);
       }
-      sum_lanes(sums, p.rows, shape.out_channels, parts.data() + part * weights);
+      finish_line_sums(sums, 1, p.rows, shape.out_channels, lanes, parts.data() + part * weights);
     }
   });
-  add_parts(parts.data(), p.parts, weights, dw);
+  sum_parts(parts.data(), p.parts, weights, dw);
 }
 
 template <class T>
@@ -200,10 +183,10 @@ template <class T>
 Index abreast_gradient_bytes(const ConvShape& shape, Index threads) {
   const GradientPlan p = GradientPlan::make<T>(shape);
   const Index at_once = std::min(threads, p.parts);
-  return (at_once * (p.x.block() + p.dy.block() + p.sums + p.x.plane()) +
+  return (at_once * (p.x().block() + p.dy().block() + p.sums + p.x().plane()) +
           p.parts * p.rows * shape.out_channels) *
              static_cast<Index>(sizeof(T)) +
-         p.dy.plane() / p.dy.lanes * static_cast<Index>(sizeof(kernels::LineVector));
+         p.dy().plane() / p.dy().lanes * static_cast<Index>(sizeof(kernels::LineVector));
 }
 
 #define LAMINA_INSTANTIATE(T)                                                                    \

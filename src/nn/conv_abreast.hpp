@@ -10,6 +10,8 @@ namespace lamina::nn::detail {
 
 /// Multiply-adds for each element that is turned, at least.
 inline constexpr Index kLeastWork = 32;
+/// Blocks of images from which on each is one thread's.
+inline constexpr Index kManyBlocks = 4;
 
 /// True where images in the lanes are possible and their arrays small.
 template <class T>

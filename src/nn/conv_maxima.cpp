@@ -18,8 +18,6 @@ namespace lamina::nn::detail {
 
 namespace {
 
-// Each block of images is one thread's, if there are as many.
-constexpr Index kManyBlocks = 4;
 // Bytes of lines of a gradient that are spread and multiplied at once: they stay in the L1.
 constexpr Index kLineBytes = 24 * 1024;
 // Positions after which what the bias gets is put aside.
@@ -105,6 +103,7 @@ class Backward {
     const Buffer<T> x(wants_weight_ ? source.block() : 0);
     const Buffer<T> spread(plan_.outputs() * plane_);
     const Buffer<T> turned_dx(wants_dx_ ? result.block() : 0);
+    std::vector<const T*> seen(static_cast<std::size_t>(rows()));
     if (wants_dx_) clear_uncovered(spread.data());
     for (Index block = first; block < last; ++block) {
       turn_in(plan_.pooled, dy_, block, block + 1, dy.data());
@@ -113,8 +112,8 @@ class Backward {
         const Index count = std::min(lines_, plan_.pooled.height - h);
         spread_lines(block, h, count, dy.data(), spread.data(), bias_sums);
         if (wants_weight_) {
-          add_products(x.data() + 2 * h * shape_.stride[1] * source.line(), count, spread.data(),
-                       block > first || h > 0, sums);
+          see_taps(plan_.conv, x.data() + 2 * h * shape_.stride[1] * source.line(), seen.data());
+          add_products(seen, count, spread.data(), block > first || h > 0, sums);
         }
       }
       if (!wants_dx_) continue;
@@ -166,18 +165,8 @@ class Backward {
     }
   }
 
-  void add_products(const T* x, Index count, const T* spread, bool adds, T* sums) const {
-    const Turned& source = plan_.conv.source;
-    std::vector<const T*> seen;
-    seen.reserve(static_cast<std::size_t>(rows()));
-    for (Index c = 0; c < shape_.in_channels; ++c) {
-      for (Index r = 0; r < shape_.kernel[1]; ++r) {
-        for (Index s = 0; s < shape_.kernel[2]; ++s) {
-          seen.push_back(x + c * source.plane() + r * shape_.dilation[1] * source.line() +
-                         s * shape_.dilation[2] * source.lanes);
-        }
-      }
-    }
+  void add_products(const std::vector<const T*>& seen, Index count, const T* spread, bool adds,
+                    T* sums) const {
     kernels::LineSums<T> product;
     product.rows = seen.data();
     product.count = rows();
@@ -337,11 +326,12 @@ void conv_maxima_backward(const View<T>& dy, const View<T>& x, const View<T>& we
                    sums.data(), bias_sums.data());
       std::copy(bias_sums.begin(), bias_sums.end(), dbiases.begin() + part * outputs);
       if (dweight.defined()) {
-        sum_lanes(sums.data(), backward.rows(), outputs, dweights.data() + part * weights_size);
+        finish_line_sums(sums.data(), 1, backward.rows(), outputs, lanes,
+                         dweights.data() + part * weights_size);
       }
     }
   });
-  if (dweight.defined()) add_parts(dweights.data(), parts, weights_size, dweight.data());
+  if (dweight.defined()) sum_parts(dweights.data(), parts, weights_size, dweight.data());
   for (Index o = 0; dbias.defined() && o < outputs; ++o) {
     double sum = 0;
     for (Index part = 0; part < parts; ++part) {

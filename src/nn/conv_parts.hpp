@@ -75,25 +75,17 @@ void sum_positions(kernels::LineSums<T> sums, const kernels::LineVector* vectors
   }
 }
 
-/// out (outputs, rows) from sums (rows, outputs, lanes).
+/// out[i] = the sum over the parts of parts[part * count + i]; out may be the first part.
 template <class T>
-void sum_lanes(const T* sums, Index rows, Index outputs, T* out) {
-  kernels::LaneSums<T> all;
-  all.sums = sums;
-  all.rows = rows;
-  all.columns = outputs;
-  all.out = out;
-  all.out_stride = rows;
-  kernels::lane_sums(all);
-}
-
-/// out[i] = the sum over the parts of parts[part * count + i].
-template <class T>
-void add_parts(const T* parts, Index part_count, Index count, T* out) {
-  std::copy_n(parts, count, out);
-  for (Index part = 1; part < part_count; ++part) {
-    kernels::binary(BinaryOp::Add, out, parts + part * count, out, count);
-  }
+void sum_parts(const T* parts, Index part_count, Index count, T* out) {
+  constexpr Index kGrain = Index{1} << 15;
+  parallel_for(count, std::max<Index>(1, kGrain / part_count), [&](Index begin, Index end) {
+    if (out != parts) std::copy(parts + begin, parts + end, out + begin);
+    for (Index part = 1; part < part_count; ++part) {
+      kernels::binary(BinaryOp::Add, out + begin, parts + part * count + begin, out + begin,
+                      end - begin);
+    }
+  });
 }
 
 /// dw (outputs, rows) from the sums of `parts`, each (rows, outputs, lanes).

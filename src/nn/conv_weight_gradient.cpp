@@ -2,7 +2,6 @@
 #include <array>
 #include <vector>
 
-#include "kernels/arithmetic.hpp"
 #include "kernels/direct_conv.hpp"
 #include "nn/conv_abreast.hpp"
 #include "nn/conv_parts.hpp"
@@ -329,13 +328,7 @@ void gradient_by_images(const ConvShape& shape, const PointPlan& plan, const Con
                      plan.width / shape.out_group(), dw);
     return;
   }
-  parallel_for(size, kCopyGrain / plan.parts, [&](Index begin, Index end) {
-    for (Index part = 1; part < plan.parts; ++part) {
-      const T* const more = sums.data() + part * size;
-      kernels::binary(BinaryOp::Add, sums.data() + begin, more + begin, sums.data() + begin,
-                      end - begin);
-    }
-  });
+  sum_parts(sums.data(), plan.parts, size, sums.data());
   turn_weights(plan, sums.data(), shape.out_group(), dw);
 }
 

@@ -171,6 +171,19 @@ PoolPlan plan_adaptive(const Shape& x, int rank, const Index* out, DataFormat fo
   return plan;
 }
 
+namespace {
+
+/// Whether a result of runs of so many adjacent elements goes around the caches: beyond what the
+/// last one holds of it and what it is made of, if it consists of lines of the cache.
+template <class T>
+bool goes_past_caches(const PoolPlan& plan, const T* result, Index adjacent) {
+  constexpr Index kSize = sizeof(T);
+  return (plan.in.size() + plan.out.size()) * kSize > streaming_bytes() &&
+         reinterpret_cast<std::uintptr_t>(result) % 64 == 0 && adjacent * kSize % 64 == 0;
+}
+
+}  // namespace
+
 template <class T>
 void run_pool(const PoolPlan& plan, kernels::PoolOp op, kernels::PoolFinish finish,
               const View<T>& x, T* y, std::int64_t* indices) {
@@ -203,17 +216,10 @@ void run_pool(const PoolPlan& plan, kernels::PoolOp op, kernels::PoolFinish fini
   args.y = y;
   args.indices = indices;
   args.stride = width.stride;
-  // Beyond what the last cache holds of x and y, y goes around the caches, if it consists of lines
-  // of the cache.
-  const auto is_streamed = [&](Index adjacent) {
-    constexpr Index kSize = sizeof(T);
-    return indices == nullptr && (plan.in.size() + plan.out.size()) * kSize > streaming_bytes() &&
-           reinterpret_cast<std::uintptr_t>(y) % 64 == 0 && adjacent * kSize % 64 == 0;
-  };
   const Index rows = largest_count(depth) * largest_count(height);
   if (plan.last) {
     args.tile = std::clamp<Index>(kTileColumns / plan.channels, 1, width.out);
-    args.stream = is_streamed(plan.channels);
+    args.stream = indices == nullptr && goes_past_caches(plan, y, plan.channels);
     const Index work = rows * largest_count(width) * width.out * plan.channels;
     parallel_for(plan.images * depth.out * height.out, std::max<Index>(1, kGrainElements / work),
                  [&](Index begin, Index end) {
@@ -238,7 +244,7 @@ void run_pool(const PoolPlan& plan, kernels::PoolOp op, kernels::PoolFinish fini
   const Index tiles = (width.out + args.tile - 1) / args.tile;
   args.stream = tiles == 1 && width.stride == 2 && (width.kernel == 2 || width.kernel == 3) &&
                 width.dilation == 1 && width.padding.before <= width.kernel - 2 &&
-                is_streamed(width.out);
+                indices == nullptr && goes_past_caches(plan, y, width.out);
   const Index work =
       rows * std::min(width.in, args.tile * std::max<Index>(1, width.stride) + reach);
   parallel_for(plan.images * plan.channels * depth.out * height.out * tiles,
@@ -320,10 +326,7 @@ void run_pool_spread(const PoolPlan& plan, const T* dy, T* dx) {
   args.depth = depths.view(depth);
   args.height = heights.view(height);
   args.width = widths.view(width);
-  constexpr Index kSize = sizeof(T);
-  args.stream = (plan.in.size() + plan.out.size()) * kSize > streaming_bytes() &&
-                reinterpret_cast<std::uintptr_t>(dx) % 64 == 0 &&
-                (plan.last ? plan.channels : width.in) * kSize % 64 == 0;
+  args.stream = goes_past_caches(plan, dx, plan.last ? plan.channels : width.in);
   const Index taps = std::max<Index>(1, ceil_of(depth.kernel, std::max<Index>(1, depth.stride))) *
                      std::max<Index>(1, ceil_of(height.kernel, std::max<Index>(1, height.stride)));
   if (plan.last) {

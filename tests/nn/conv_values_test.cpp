@@ -9,6 +9,7 @@
 
 #include "lamina/core/random.hpp"
 #include "lamina/nn/conv.hpp"
+#include "support/message.hpp"
 #include "support/values.hpp"
 
 namespace lamina {
@@ -182,66 +183,56 @@ TEST(ConvGradient, PhasesOfTheStrideThatNothingLooksAt) {
 
 // ---------------------------------------------------------------- errors
 
-template <class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 TEST(ConvErrors, NameWhatIsWrong) {
   const auto x = Array<float>::ones({1, 3, 8, 8});
   const auto w = Array<float>::ones({8, 4, 3, 3});
-  EXPECT_EQ(message_of([&] { (void)nn::conv2d(x, w); }),
+  EXPECT_EQ(testing::message_of([&] { (void)nn::conv2d(x, w); }),
             "conv2d: weight has 4 input channels, x has 3; x (1, 3, 8, 8), weight (8, 4, 3, 3), "
             "groups 1");
   const auto fits = Array<float>::ones({8, 3, 3, 3});
-  EXPECT_EQ(message_of([&] {
+  EXPECT_EQ(testing::message_of([&] {
               (void)nn::conv2d(x, fits, {.stride = {0, 1}});
             }),
             "conv2d: stride must be at least 1, got 0");
-  EXPECT_EQ(message_of([&] {
+  EXPECT_EQ(testing::message_of([&] {
               (void)nn::conv2d(x, fits, {.dilation = {1, 0}});
             }),
             "conv2d: dilation must be at least 1, got 0");
-  EXPECT_EQ(message_of([&] { (void)nn::conv2d(x, fits, {.groups = 2}); }),
+  EXPECT_EQ(testing::message_of([&] { (void)nn::conv2d(x, fits, {.groups = 2}); }),
             "conv2d: groups 2 must divide the 3 channels of x and the 8 of weight; x (1, 3, 8, 8), "
             "weight (8, 3, 3, 3)");
-  EXPECT_EQ(message_of([&] {
+  EXPECT_EQ(testing::message_of([&] {
               (void)nn::conv2d(x, Array<float>::ones({8, 3, 9, 3}));
             }),
             "conv2d: kernel of extent 9 with dilation 1 is larger than the padded extent 8; "
             "x (1, 3, 8, 8), weight (8, 3, 9, 3)");
-  EXPECT_EQ(message_of([&] { (void)nn::conv2d(x, fits, {.padding = -1}); }),
+  EXPECT_EQ(testing::message_of([&] { (void)nn::conv2d(x, fits, {.padding = -1}); }),
             "conv2d: padding must not be negative, got -1 and -1");
-  EXPECT_EQ(message_of([&] {
+  EXPECT_EQ(testing::message_of([&] {
               (void)nn::conv2d(x, Array<float>::ones({8, 3, 0, 3}));
             }),
             "conv2d: weight has no kernel elements; weight (8, 3, 0, 3)");
-  EXPECT_EQ(message_of([&] { (void)nn::conv2d(x, fits, Array<float>::ones({7})); }),
+  EXPECT_EQ(testing::message_of([&] { (void)nn::conv2d(x, fits, Array<float>::ones({7})); }),
             "conv2d: bias must have shape (8,), got (7,)");
-  EXPECT_EQ(message_of([&] { (void)nn::conv2d(Array<float>::ones({8}), fits); }),
+  EXPECT_EQ(testing::message_of([&] { (void)nn::conv2d(Array<float>::ones({8}), fits); }),
             "conv2d: x must have rank 2 (a single map), 3 (a sample) or 4 (a batch), got shape "
             "(8,)");
-  EXPECT_EQ(message_of([&] {
+  EXPECT_EQ(testing::message_of([&] {
               (void)nn::conv2d_backward_input(Array<float>::ones({1, 8, 5, 6}), fits, x.shape());
             }),
             "conv2d_backward_input: dy must have shape (1, 8, 6, 6), got (1, 8, 5, 6); "
             "x (1, 3, 8, 8), weight (8, 3, 3, 3)");
-  EXPECT_EQ(message_of([&] {
+  EXPECT_EQ(testing::message_of([&] {
               (void)nn::conv2d_backward_input(Array<float>::ones({1, 8, 6, 6}), fits, x.shape(),
                                               {.activation = nn::Activation::Relu});
             }),
             "conv2d_backward_input: apply activation_backward first: dy belongs to the sum before "
             "the activation");
   Array<float> out(Shape{1, 8, 6, 5});
-  EXPECT_EQ(message_of([&] { nn::conv2d_into(x, fits, {}, out); }),
+  EXPECT_EQ(testing::message_of([&] { nn::conv2d_into(x, fits, {}, out); }),
             "conv2d: out must have shape (1, 8, 6, 6), got (1, 8, 6, 5)");
   Array<float> both = Array<float>::ones({1, 1, 4, 4});
-  EXPECT_EQ(message_of([&] {
+  EXPECT_EQ(testing::message_of([&] {
               nn::conv2d_into(both, Array<float>::ones({1, 1, 1, 1}), {}, both);
             }),
             "conv2d: out overlaps an input");
